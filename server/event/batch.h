@@ -1,0 +1,82 @@
+// A batch of events in memory: parsed once, when it arrives or is read back from the journal, and
+// shared by everything that works on it until its last event is settled.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <google/protobuf/arena.h>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/event/event_id.h"
+#include "server/event/kind.h"
+#include "server/event/validate.h"
+
+namespace holdfast::event {
+
+// The most events one request may carry.
+inline constexpr int kBatchEventsMax = 8192;
+
+// One event that was taken.
+struct Item {
+  uint64_t sequence = 0;
+  Lane lane = 0;
+  absl::string_view bytes;         // As the gateway encoded it. Owned by the batch.
+  const v1::Event* event = nullptr;  // Owned by the batch's arena.
+};
+
+// One event that was not.
+struct Refusal {
+  uint64_t sequence = 0;
+  Fault fault;
+};
+
+// Built by one thread, constant afterwards. Const methods are thread-safe.
+class Batch {
+ public:
+  Batch() = default;
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  // Reads a serialized v1::EventBatch: splits, parses and validates each event on its own, so that a
+  // bad one is a Refusal and nothing else is disturbed. `encoded` is kept. InvalidArgument, naming the
+  // field, if the batch itself is unusable: not an EventBatch, no events, more than kBatchEventsMax,
+  // first_sequence 0 or so large that the last sequence would overflow.
+  static absl::StatusOr<std::unique_ptr<Batch>> Read(std::string encoded, const Id& producer,
+                                                     int lanes_per_kind, absl::Time now);
+
+  // Adds an event that the journal gave back. It was valid when it was accepted, so it is parsed, not
+  // validated; DataLoss if it does not parse. `bytes` is copied.
+  absl::Status Add(uint64_t sequence, Lane lane, absl::string_view bytes);
+
+  Id producer;
+  uint64_t first_sequence = 0;  // Of all events, the refused ones included.
+  uint64_t last_sequence = 0;
+  absl::Time accepted_at;       // When it arrived.
+  std::vector<Item> items;      // In the order of their sequence.
+  std::vector<Refusal> refusals;
+  size_t bytes = 0;             // Memory held, about: encoded and parsed.
+
+ private:
+  google::protobuf::Arena arena_;
+  std::vector<std::string> encoded_;  // Never reallocates a string that an Item points into.
+};
+
+// An event on its way from the journal to the database.
+struct Accepted {
+  uint64_t offset = 0;   // Its number in the journal, over all lanes, from 1.
+  uint64_t ordinal = 0;  // Its number in its lane, from 1 without a gap: the lane's position counts these.
+  Id producer;
+  uint64_t sequence = 0;
+  absl::Time accepted_at;
+  absl::string_view bytes;
+  const v1::Event* event = nullptr;
+  std::shared_ptr<const Batch> owner;  // Keeps `bytes` and `event` alive.
+};
+
+}  // namespace holdfast::event

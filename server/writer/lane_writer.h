@@ -1,0 +1,120 @@
+// Makes one lane's batches true in the database, each exactly once.
+//
+// A batch is one transaction: move the lane's position by compare-and-set, insert the raw rows (sorted
+// by primary key), add to the counters derived from the rows that were really new (sorted by key, so
+// that hot rows are locked only for the last statement), COMMIT. Because the position moves in the
+// same transaction, a batch whose COMMIT was lost on the wire is settled by running it again: if the
+// position is already where the batch would put it, it had committed. That is decided by the UPDATE and by a
+// locking read, never by a plain SELECT, which shows the old value while the old server thread lives.
+//
+// An event that the database rejects is found by bisecting and goes to quarantine in the transaction
+// that moves the lane past it.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "server/base/clock.h"
+#include "server/event/batch.h"
+#include "server/metrics/metrics.h"
+#include "server/mysql/session.h"
+
+namespace holdfast::writer {
+
+struct WriterOptions {
+  std::string writer_id;  // Whose lanes these are. 1 to 64 bytes.
+  event::Id journal_id;  // Whose ordinals the positions count.
+
+  // The most events in one transaction. Larger: fewer commits, longer locks, more to redo after a deadlock.
+  int rows_max = 4096;
+
+  // Where hours and days begin for the counters, as an offset from UTC in whole minutes.
+  absl::Duration stats_utc_offset = absl::ZeroDuration();
+
+  // Store "api_key:..." identifiers of rate limits as "api_key:sha256:<hex>".
+  bool hash_api_keys = false;
+
+  // To wait for a session from the pool, for one attempt.
+  absl::Duration rent_timeout = absl::Seconds(30);
+
+  // OK, or InvalidArgument naming the first field at fault.
+  absl::Status Validate() const;
+};
+
+// The lane's row in holdfast_lanes. position = committed + duplicate + quarantined + adjusted.
+struct Seat {
+  uint64_t epoch = 0;
+  uint64_t position = 0;  // The last ordinal that is settled.
+  uint64_t committed = 0;
+  uint64_t duplicate = 0;
+  uint64_t quarantined = 0;
+  int64_t adjusted = 0;   // Ordinals that a damaged journal lost (+), or had lost and used again (-).
+};
+
+// An event that went to quarantine.
+struct Rejection {
+  event::Id producer;
+  uint64_t sequence = 0;
+  uint64_t offset = 0;
+  unsigned error_number = 0;  // 0: a conflict (the id is taken by other content).
+  std::string column;         // Where known.
+  std::string reason;         // Without values.
+};
+
+// What an attempt came to when it did not fail.
+struct Written {
+  enum class Kind {
+    kCommitted,  // The first `done` events are settled; go on with the rest.
+    kReseated,   // Nothing was written: the lane's position in the database is not where this writer
+                 // left it (a failover lost commits, or a lost COMMIT of another cut). Go on after seat().position.
+    kFenced,     // Nothing was written: another process took the lane. Do not write again.
+  };
+  Kind kind = Kind::kCommitted;
+  size_t done = 0;
+  std::vector<Rejection> rejections;
+};
+
+// Not thread-safe: one lane, one thread. Everything given must outlive it.
+class LaneWriter final {
+ public:
+  // `recovered_head`: the lane's last ordinal when the journal was opened. What the database holds
+  // beyond it was written from a journal tail that is gone.
+  LaneWriter(const WriterOptions& options, event::Lane lane, uint64_t recovered_head,
+             mysql::SessionSource& sessions, base::Clock& clock, metrics::Metrics& metrics);
+
+  // Takes the lane: makes its row if there is none, raises its epoch (which fences whoever had it),
+  // reads its position. If the row belongs to another journal it starts at 0; if it is beyond
+  // `recovered_head` it goes back to that. One attempt; on failure nothing changed, or an epoch was
+  // raised in vain: call it again. Checks that the database's stats_utc_offset is ours; if it is not, the verdict is kOutage.
+  absl::Status Open();
+  bool is_open() const { return seat_.has_value(); }
+
+  // One attempt to write `events`. After a failure the caller waits as the error's verdict asks
+  // (mysql::VerdictOf) and calls again with the same events; kReject is never returned.
+  // REQUIRES: is_open(); events not empty, at most rows_max, ordinals rising from above seat().position.
+  absl::StatusOr<Written> Write(absl::Span<const event::Accepted> events);
+
+  // REQUIRES: is_open().
+  const Seat& seat() const { return *seat_; }
+
+ private:
+  struct Attempt;
+
+  const WriterOptions options_;
+  const event::Lane lane_;
+  const uint64_t recovered_head_;
+  mysql::SessionSource& sessions_;
+  base::Clock& clock_;
+  metrics::Metrics& metrics_;
+
+  std::optional<Seat> seat_;
+};
+
+}  // namespace holdfast::writer

@@ -1,0 +1,19 @@
+// The numbered migrations of this folder, embedded in the binary. Applied by `holdfastd --migrate`.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace holdfast::sql {
+
+struct Migration {
+  int version;       // 1, 2, ... as in the file's name.
+  std::string name;  // The file's name without its ending.
+  std::string text;  // Statements, each ended by a semicolon at the end of a line; "--" comments.
+};
+
+// In the order of their versions. Lives for the whole process.
+const std::vector<Migration>& Migrations();
+
+}  // namespace holdfast::sql
