@@ -3,30 +3,32 @@
 
 #pragma once
 
+#include <google/protobuf/arena.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <google/protobuf/arena.h>
-
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+
 #include "server/event/event_id.h"
 #include "server/event/kind.h"
 #include "server/event/validate.h"
 
 namespace holdfast::event {
 
-// The most events one request may carry.
+// The most events and bytes that one request may carry.
 inline constexpr int kBatchEventsMax = 8192;
+inline constexpr size_t kBatchBytesMax = 4 << 20;
 
 // One event that was taken.
 struct Item {
   uint64_t sequence = 0;
   Lane lane = 0;
-  absl::string_view bytes;         // As the gateway encoded it. Owned by the batch.
+  absl::string_view bytes;           // As the gateway encoded it. Owned by the batch.
   const v1::Event* event = nullptr;  // Owned by the batch's arena.
 };
 
@@ -39,38 +41,46 @@ struct Refusal {
 // Built by one thread, constant afterwards. Const methods are thread-safe.
 class Batch {
  public:
-  Batch() = default;
+  Batch();
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  // Reads a serialized v1::EventBatch: splits, parses and validates each event on its own, so that a
-  // bad one is a Refusal and nothing else is disturbed. `encoded` is kept. InvalidArgument, naming the
-  // field, if the batch itself is unusable: not an EventBatch, no events, more than kBatchEventsMax,
-  // first_sequence 0 or so large that the last sequence would overflow.
+  // Reads a serialized v1::EventBatch: splits, parses and validates each event on its own, so that
+  // a bad one is a Refusal and nothing else is disturbed. `encoded` is kept. InvalidArgument, in
+  // the form
+  // "<field>: <reason>", if the batch itself is unusable: not an EventBatch, no events, more than
+  // kBatchEventsMax or kBatchBytesMax, first_sequence 0 or so large that the last sequence would
+  // overflow. For the nil producer first_sequence must be 0, and the events are numbered from 1.
+  // REQUIRES: 1 <= lanes_per_kind <= kLanesPerKindMax.
   static absl::StatusOr<std::unique_ptr<Batch>> Read(std::string encoded, const Id& producer,
                                                      int lanes_per_kind, absl::Time now);
 
-  // Adds an event that the journal gave back. It was valid when it was accepted, so it is parsed, not
-  // validated; DataLoss if it does not parse. `bytes` is copied.
-  absl::Status Add(uint64_t sequence, Lane lane, absl::string_view bytes);
+  // Adds an event that the journal gave back. It was valid when it was accepted, so it is parsed,
+  // not validated; DataLoss if it does not parse. `event_bytes` is copied. `first_sequence` and
+  // `last_sequence` are the caller's to set.
+  absl::Status Add(uint64_t sequence, Lane lane, absl::string_view event_bytes);
 
   Id producer;
   uint64_t first_sequence = 0;  // Of all events, the refused ones included.
   uint64_t last_sequence = 0;
-  absl::Time accepted_at;       // When it arrived.
-  std::vector<Item> items;      // In the order of their sequence.
+  absl::Time accepted_at;   // When it arrived.
+  std::vector<Item> items;  // In the order of their sequence.
   std::vector<Refusal> refusals;
-  size_t bytes = 0;             // Memory held, about: encoded and parsed.
+  size_t bytes = 0;  // Memory held, about: encoded and parsed.
 
  private:
+  void Weigh();  // Sets `bytes`.
+
   google::protobuf::Arena arena_;
-  std::vector<std::string> encoded_;  // Never reallocates a string that an Item points into.
+  std::string encoded_;    // What Read was given. Items point into it: never touched again.
+  size_t text_bytes_ = 0;  // What Add was given, over all calls.
 };
 
 // An event on its way from the journal to the database.
 struct Accepted {
-  uint64_t offset = 0;   // Its number in the journal, over all lanes, from 1.
-  uint64_t ordinal = 0;  // Its number in its lane, from 1 without a gap: the lane's position counts these.
+  uint64_t offset = 0;  // Its number in the journal, over all lanes, from 1.
+  uint64_t ordinal =
+      0;  // Its number in its lane, from 1 without a gap: the lane's position counts these.
   Id producer;
   uint64_t sequence = 0;
   absl::Time accepted_at;

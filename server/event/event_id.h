@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+
 #include "holdfast/v1/event.pb.h"
 
 namespace holdfast::event {
@@ -22,7 +23,8 @@ struct Id {
   absl::string_view view() const {
     return absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
-  // The nil id: as a producer, one whose sequences are not remembered (a Write without producer_id).
+  // The nil id: as a producer, one whose sequences are not remembered (a Write without
+  // producer_id).
   bool is_nil() const { return *this == Id{}; }
   friend auto operator<=>(const Id&, const Id&) = default;
   template <typename H>
@@ -40,12 +42,20 @@ std::string FormatUuid(const Id& id);
 // A random (version 4) UUID from the system's generator.
 Id RandomUuid();
 
-// The key under which an event id is stored: the bytes of a UUID, of anything else the first sixteen
-// bytes of its SHA-256.
+// The key under which an event id is stored: the bytes of a UUID, of anything else the first
+// sixteen bytes of its SHA-256.
 Id EventKey(absl::string_view event_id);
 
-// A 64-bit hash of what a usage or rate-limit event says, independent of how it was encoded. Two events
-// with one id and different hashes are a client's bug, not a duplicate. Stored in the database: do not change.
+// A 64-bit hash of what a usage or rate-limit event says, independent of how it was encoded. Two
+// events with one id and different hashes are a client's bug, not a duplicate. Stored in the
+// database: do not change.
+//
+// It is XXH3 over the canonical encoding (canonical.h) of: the event's field number of its kind,
+// occurred_at in microseconds, then each field in the order of its number, with the values that are
+// stored: a window's start and end in seconds after their defaults, of a `count` its field number
+// and its value. The event_id is left out: it is the key. A field that the contract gains later
+// must be added at the end and only where it differs from its default, or stored hashes no longer
+// match. REQUIRES: `event` is valid and not a message.
 uint64_t ContentHash(const v1::Event& event);
 
 }  // namespace holdfast::event

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+
 #include "holdfast/v1/event.pb.h"
 
 namespace holdfast::event {
@@ -22,8 +23,8 @@ absl::string_view KindName(Kind kind);
 // REQUIRES: `event` has a kind.
 Kind KindOf(const v1::Event& event);
 
-// A lane's number: its kind and its place among the lanes of that kind. Stored in the journal and in
-// holdfast_lanes: do not change the arithmetic.
+// A lane's number: its kind and its place among the lanes of that kind. Stored in the journal and
+// in holdfast_lanes: do not change the arithmetic.
 using Lane = uint16_t;
 
 inline constexpr int kLanesPerKindMax = 16;
@@ -39,9 +40,9 @@ constexpr Kind KindOfLane(Lane lane) { return static_cast<Kind>(lane / kLanesPer
 std::string LaneName(Lane lane);
 
 // The lane that keeps `event` in order with the others of its key: usage by api_key_id, rate limits
-// by their row's key, messages by conversation (conversation_id, or the unordered pair of sender and
-// recipient). The same event always gets the same lane while `lanes_per_kind` stays.
-// REQUIRES: `event` is valid; 1 <= lanes_per_kind <= kLanesPerKindMax.
+// by their row's key, messages by conversation (conversation_id, or the unordered pair of sender
+// and recipient). The same event always gets the same lane while `lanes_per_kind` stays. REQUIRES:
+// `event` is valid; 1 <= lanes_per_kind <= kLanesPerKindMax.
 Lane LaneOf(const v1::Event& event, int lanes_per_kind);
 
 }  // namespace holdfast::event

@@ -7,6 +7,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+
 #include "holdfast/v1/event.pb.h"
 
 namespace holdfast::event {
@@ -19,10 +20,12 @@ inline constexpr absl::Duration kHitsIdRetention = absl::Hours(7 * 24);
 
 // Why an event cannot be taken.
 struct Fault {
-  std::string field;   // In the names of the proto: "usage.api_key_id".
-  std::string reason;  // What is wrong and what would be right. Never repeats a value that may be secret.
-  absl::string_view label;  // For the metric: "missing", "too_long", "out_of_range", "unknown_kind",
-                            // "malformed", "too_large", "too_old". Points to static storage.
+  std::string field;  // In the names of the proto: "usage.api_key_id".
+  std::string
+      reason;  // What is wrong and what would be right. Never repeats a value that may be secret.
+  absl::string_view
+      label;  // For the metric: "missing", "too_long", "out_of_range", "unknown_kind",
+              // "malformed", "too_large", "too_old". Points to static storage.
 };
 
 // The first fault of `event`, or nullopt if it may be taken. `now` is for the rule on old ids.

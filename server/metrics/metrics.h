@@ -1,17 +1,17 @@
-// Every counter, gauge and histogram of the daemon, named once. Rooms above take a Metrics& and count;
-// none of them spells a metric's name. Labels are bounded: never a tenant, a key or an id.
+// Every counter, gauge and histogram of the daemon, named once. Rooms above take a Metrics& and
+// count; none of them spells a metric's name. Labels are bounded: never a tenant, a key or an id.
 
 #pragma once
-
-#include <array>
-#include <memory>
-#include <string>
 
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
+
+#include <array>
+#include <memory>
+#include <string>
 
 #include "absl/strings/string_view.h"
 
@@ -29,8 +29,8 @@ using ByKind = std::array<T*, 3>;
 // Thread-safe. Every series with fixed labels exists from the start, at 0.
 class Metrics {
  public:
-  // `version` goes into holdfast_build_info. Throws only on a name that Prometheus forbids, that is,
-  // at the first start of a faulty build.
+  // `version` goes into holdfast_build_info. Throws only on a name that Prometheus forbids, that
+  // is, at the first start of a faulty build.
   explicit Metrics(absl::string_view version);
 
   // The text that Prometheus scrapes, process metrics (CPU, memory, files, start time) included.
@@ -66,7 +66,8 @@ class Metrics {
   Counter* lane_reseats;     // Lanes whose position in the database was not where we left it.
   Counter& Retries(int error_number);
   Counter& Deadlocks(absl::string_view table);
-  // `outcome`: "ok", "retry", "reject", "outage", "lost". `table`: a table's name, or "transaction".
+  // `outcome`: "ok", "retry", "reject", "outage", "lost". `table`: a table's name, or
+  // "transaction".
   Histogram& StatementSeconds(absl::string_view table, absl::string_view outcome);
   Counter& SlowStatements(absl::string_view table);
   // 1 while the lane is stopped until an operator mends the database.
@@ -81,7 +82,7 @@ class Metrics {
   Histogram* pool_create_seconds;
   Counter* pool_timeouts;
   Counter* pool_held_too_long;
-  Gauge* breaker_state;  // 0 closed, 1 half open, 2 open.
+  Gauge* breaker_state;             // 0 closed, 1 half open, 2 open.
   Gauge* database_durable_commits;  // 1 if the server syncs at commit, 0 if not.
 
   // Gateways.
@@ -92,6 +93,13 @@ class Metrics {
   Gauge* draining;
 
  private:
+  void AddEvents(prometheus::Registry& registry);
+  void AddJournal(prometheus::Registry& registry);
+  void AddBatches(prometheus::Registry& registry);
+  void AddStatements(prometheus::Registry& registry);
+  void AddPool(prometheus::Registry& registry);
+  void AddGateways(prometheus::Registry& registry);
+
   std::shared_ptr<prometheus::Registry> registry_;
   prometheus::Family<Counter>* refused_;
   prometheus::Family<Counter>* retries_;

@@ -47,6 +47,10 @@ struct DatabaseOptions {
   absl::Duration idle_timeout = absl::Seconds(60);    // The session's wait_timeout on the server.
   absl::Duration slow_statement = absl::Seconds(1);   // Counted and logged without values.
   std::string isolation_level = "READ COMMITTED";
+
+  // Bind many rows to one statement where the server can (MariaDB). Off: always multi-row text.
+  bool use_bulk = true;
+
   flow::BreakerOptions breaker;
 
   // OK, or InvalidArgument naming the first field at fault.

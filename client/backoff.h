@@ -1,0 +1,37 @@
+// How long to wait before the next attempt: exponential with full jitter.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/random/bit_gen_ref.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace holdfast::client {
+
+// Not thread-safe.
+class Backoff final {
+ public:
+  // REQUIRES: 0 < min <= max.
+  Backoff(absl::Duration min, absl::Duration max) : min_(min), max_(max), bound_(min) {}
+
+  // Uniform between zero and a bound that doubles with every call, from min to max. So many clients
+  // that lost one daemon come back spread out.
+  absl::Duration Next(absl::BitGenRef random);
+
+  // After success: the next bound is min again.
+  void Reset() { bound_ = min_; }
+
+ private:
+  const absl::Duration min_;
+  const absl::Duration max_;
+  absl::Duration bound_;
+};
+
+// The pause that a server asks for with the trailing metadata `grpc-retry-pushback-ms`, at most
+// `max`. A value that is negative or no number means "do not retry"; that is read as `max`.
+absl::Duration ParsePushback(absl::string_view value, absl::Duration max);
+
+}  // namespace holdfast::client

@@ -1,0 +1,270 @@
+#include "server/pipeline/feed.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/base/check.h"
+#include "server/base/log.h"
+#include "server/base/status_macros.h"
+
+namespace holdfast::pipeline {
+namespace {
+
+// A reader that has nothing although the head is further on is asked again after this long.
+constexpr absl::Duration kReadAgainAfter = absl::Milliseconds(10);
+
+// A small event takes about so many times its size in the journal when it is parsed.
+constexpr size_t kMemoryPerByte = 8;
+constexpr size_t kSliceBytesMin = size_t{4} << 10;
+constexpr size_t kSliceBytesMax = size_t{256} << 10;
+
+// How much to read in one go: little enough that the memory that parsing takes is seen before much
+// more than the share is used.
+size_t SliceBytes(size_t free_bytes) {
+  return std::clamp(free_bytes / kMemoryPerByte, kSliceBytesMin, kSliceBytesMax);
+}
+
+}  // namespace
+
+Feed::Feed(event::Lane lane, uint64_t head, uint64_t head_offset, const FeedLimits& limits,
+           journal::Journal& journal, Memory& memory, base::Clock& clock)
+    : lane_(lane),
+      limits_(limits),
+      journal_(journal),
+      memory_(memory),
+      clock_(clock),
+      head_(head),
+      head_offset_(head_offset) {}
+
+bool Feed::IsHot() const {
+  absl::MutexLock lock(&mu_);
+  return open_ && next_ == head_ + 1;
+}
+
+void Feed::OnDurable(Arrival arrival) {
+  absl::MutexLock lock(&mu_);
+  HOLDFAST_CHECK(arrival.first_ordinal > head_);
+  for (event::Accepted& event : arrival.events) {
+    if (!open_ || event.ordinal != next_) break;
+    if (queue_charge_ + ChargeOf(event) > memory_.lane_bytes_max()) break;
+    Push(std::move(event));
+  }
+  if (next_ <= arrival.last_ordinal && next_ >= arrival.first_ordinal) {
+    behind_since_ = arrival.accepted_at;
+  }
+  head_ = arrival.last_ordinal;
+  head_offset_ = arrival.last_offset;
+}
+
+void Feed::SeatAt(uint64_t position) {
+  std::deque<event::Accepted> dropped;  // Freed after the lock is released.
+  absl::MutexLock lock(&mu_);
+  dropped.swap(queue_);
+  queue_charge_ = 0;
+  next_ = position + 1;
+  handed_ = position;
+  open_ = true;
+}
+
+absl::StatusOr<Feed::Outcome> Feed::Next(std::vector<event::Accepted>* cut) {
+  HOLDFAST_CHECK(cut->empty());
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      mu_.Await(absl::Condition(this, &Feed::HasWork));
+      if (stopped_) return Outcome::kStopped;
+      if (!queue_.empty()) {
+        Cut(cut);
+        return Outcome::kEvents;
+      }
+      if (next_ > head_) {
+        handed_ = head_;
+        return Outcome::kLost;
+      }
+    }
+    HOLDFAST_RETURN_IF_ERROR(ReadOn());
+  }
+}
+
+bool Feed::HasWork() const {
+  return stopped_ || !queue_.empty() || next_ <= head_ || handed_ < head_;
+}
+
+void Feed::Push(event::Accepted event) {
+  next_ = event.ordinal + 1;
+  queue_charge_ += ChargeOf(event);
+  queue_.push_back(std::move(event));
+}
+
+void Feed::Cut(std::vector<event::Accepted>* cut) {
+  size_t bytes = 0;
+  size_t charge = 0;
+  while (!queue_.empty() && cut->size() < limits_.rows_max) {
+    const event::Accepted& first = queue_.front();
+    bytes += first.bytes.size();
+    charge += ChargeOf(first);
+    // No more than the share, so that the cut can be kept in it should it fail.
+    const bool fits = bytes <= limits_.bytes_max && charge <= memory_.share_bytes();
+    if (!fits && !cut->empty()) break;
+    queue_charge_ -= ChargeOf(first);
+    cut->push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  handed_ = cut->back().ordinal;
+}
+
+absl::Status Feed::ReadOn() {
+  uint64_t from = 0;
+  uint64_t head = 0;
+  uint64_t head_offset = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    from = next_;
+    head = head_;
+    head_offset = head_offset_;
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(Read read, ReadShare(from));
+  Take(std::move(read), head, head_offset);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Feed::Read> Feed::ReadShare(uint64_t from) {
+  if (reader_ == nullptr || reader_next_ != from) {
+    reader_ = journal_.Read(lane_, from - 1);
+    reader_next_ = from;
+  }
+  Read read;
+  read.through = from - 1;
+  const size_t share = memory_.share_bytes();
+  while (read.charge < share - share / 8) {
+    auto records = reader_->Next(SliceBytes(share - read.charge));
+    if (!records.ok()) {
+      // What was read before the fault is good; the fault will show again.
+      if (read.through >= from) break;
+      reader_ = nullptr;
+      return std::move(records).status();
+    }
+    if (records->empty()) {
+      read.at_end = true;
+      break;
+    }
+    Parse(*records, &read);
+  }
+  reader_next_ = read.through + 1;
+  return read;
+}
+
+void Feed::Parse(const std::vector<journal::Reader::Record>& records, Read* read) {
+  auto batch = std::make_shared<event::Batch>();
+  std::vector<event::Accepted> events;
+  events.reserve(records.size());
+  for (const journal::Reader::Record& record : records) {
+    HOLDFAST_CHECK(record.ordinal > read->through);
+    read->through = record.ordinal;
+    read->accepted_at = record.accepted_at;
+    const absl::Status added = batch->Add(record.sequence, lane_, record.bytes);
+    if (!added.ok()) {
+      base::LogError(
+          "an event in the journal cannot be parsed and is left out; it was written by another "
+          "version, or the parser changed: keep the journal folder and report this",
+          {{"lane", event::LaneName(lane_)},
+           {"ordinal", record.ordinal},
+           {"offset", record.offset},
+           {"producer", event::FormatUuid(record.producer)},
+           {"sequence", record.sequence},
+           {"error", added.message()}});
+      continue;
+    }
+    event::Accepted event;
+    event.offset = record.offset;
+    event.ordinal = record.ordinal;
+    event.producer = record.producer;
+    event.sequence = record.sequence;
+    event.accepted_at = record.accepted_at;
+    events.push_back(std::move(event));
+  }
+  const std::shared_ptr<const event::Batch> owner = memory_.Hold(std::move(batch));
+  read->charge += ChargeOf(*owner);
+  for (size_t i = 0; i < events.size(); ++i) {
+    events[i].bytes = owner->items[i].bytes;
+    events[i].event = owner->items[i].event;
+    events[i].owner = owner;
+    read->events.push_back(std::move(events[i]));
+  }
+}
+
+// `head` and `head_offset` as they were before the reading.
+void Feed::Take(Read read, uint64_t head, uint64_t head_offset) {
+  const bool found_nothing = read.at_end && read.through < head;
+  const bool lost = found_nothing && reader_->read_through() >= head_offset;
+  absl::MutexLock lock(&mu_);
+  for (event::Accepted& event : read.events) {
+    if (event.ordinal > head_) break;
+    Push(std::move(event));
+  }
+  next_ = std::max(next_, std::min(read.through, head_) + 1);
+  if (lost) next_ = std::max(next_, head + 1);
+  if (next_ > head_) {
+    behind_since_ = absl::InfiniteFuture();
+    reader_ = nullptr;  // Its files and buffers are not needed while events come from memory.
+  } else if (read.accepted_at < absl::InfiniteFuture()) {
+    behind_since_ = read.accepted_at;
+  }
+  if (found_nothing && !lost && queue_.empty()) {
+    clock_.AwaitWithTimeout(mu_, absl::Condition(this, &Feed::IsStopped), kReadAgainAfter);
+  }
+}
+
+void Feed::GiveUp(std::vector<event::Accepted>* cut) {
+  auto batch = std::make_shared<event::Batch>();
+  for (const event::Accepted& event : *cut) {
+    // It was parsed from these very bytes.
+    HOLDFAST_CHECK(batch->Add(event.sequence, lane_, event.bytes).ok());
+  }
+  const std::shared_ptr<const event::Batch> owner = memory_.Hold(std::move(batch));
+  for (size_t i = 0; i < cut->size(); ++i) {
+    (*cut)[i].bytes = owner->items[i].bytes;
+    (*cut)[i].event = owner->items[i].event;
+    (*cut)[i].owner = owner;
+  }
+  std::deque<event::Accepted> dropped;  // Freed after the lock is released.
+  absl::MutexLock lock(&mu_);
+  open_ = false;
+  if (!queue_.empty()) behind_since_ = queue_.front().accepted_at;
+  dropped.swap(queue_);
+  queue_charge_ = 0;
+  next_ = handed_ + 1;
+}
+
+void Feed::Resume() {
+  absl::MutexLock lock(&mu_);
+  open_ = true;
+}
+
+uint64_t Feed::handed_through() const {
+  absl::MutexLock lock(&mu_);
+  return handed_;
+}
+
+uint64_t Feed::SettledThrough(uint64_t offset) const {
+  absl::MutexLock lock(&mu_);
+  return queue_.empty() ? offset : queue_.front().offset - 1;
+}
+
+void Feed::Stop() {
+  absl::MutexLock lock(&mu_);
+  stopped_ = true;
+}
+
+uint64_t Feed::head() const {
+  absl::MutexLock lock(&mu_);
+  return head_;
+}
+
+absl::Time Feed::oldest() const {
+  absl::MutexLock lock(&mu_);
+  if (!queue_.empty()) return queue_.front().accepted_at;
+  return next_ <= head_ ? behind_since_ : absl::InfiniteFuture();
+}
+
+}  // namespace holdfast::pipeline

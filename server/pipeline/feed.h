@@ -1,0 +1,136 @@
+// What a lane has to write next, from memory while it keeps up and from the journal when it does not.
+//
+// `next` is the ordinal after the last one that was queued or handed out, `head` the last durable one.
+// Invariants:
+//
+//  1. What is handed out rises by one from event to event, beginning after the seat's position. Only
+//     what the journal has lost (damage that it reports) is passed over.
+//  2. An event that becomes durable is queued if and only if its ordinal is `next`, there is memory,
+//     and the feed is open. So the feed is hot when next = head + 1 and cold otherwise; nothing else
+//     says which. One event that is not queued makes `next` stand still below `head`, and whatever
+//     follows is not queued either, until the journal has been read up to `head`.
+//  3. The journal is read only while the queue is empty, so the queue never holds an event twice.
+//  4. Nothing beyond `head` is handed out, even if the journal has it already: the pipeline does not
+//     know of it yet.
+//  5. Out of the common memory a feed holds no more than its part, and nothing while it is closed; what
+//     it reads takes no more than the lane's own share, and at most one slice of reading beyond it.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/base/clock.h"
+#include "server/event/batch.h"
+#include "server/journal/journal.h"
+#include "server/pipeline/memory.h"
+
+namespace holdfast::pipeline {
+
+struct FeedLimits {
+  size_t rows_max = 0;   // Events handed out at once.
+  size_t bytes_max = 0;  // Their bytes, but at least one event.
+};
+
+// Events of one lane that have become durable.
+struct Arrival {
+  uint64_t first_ordinal = 0;
+  uint64_t last_ordinal = 0;
+  uint64_t last_offset = 0;
+  absl::Time accepted_at;               // Of the first.
+  std::vector<event::Accepted> events;  // Those there was memory for, in order; gaps allowed.
+};
+
+// One thread tells of arrivals, one takes; Stop and the questions are for any.
+class Feed final {
+ public:
+  // The lane's events up to ordinal `head` are durable, all of them at offsets up to `head_offset`.
+  // Closed until SeatAt. The rest must outlive the feed.
+  Feed(event::Lane lane, uint64_t head, uint64_t head_offset, const FeedLimits& limits,
+       journal::Journal& journal, Memory& memory, base::Clock& clock);
+
+  // For the journal's thread. Whether events are worth preparing, then the arrival itself; never
+  // waits for the disk.
+  bool IsHot() const;
+  void OnDurable(Arrival arrival);
+
+  // For the lane's thread.
+
+  // Goes on after `position` and forgets what it held.
+  void SeatAt(uint64_t position);
+
+  enum class Outcome {
+    kEvents,   // `cut` holds what one transaction may.
+    kLost,     // The journal has lost everything from the last event handed out through handed_through().
+    kStopped,  // Stop was called.
+  };
+  // Waits for events and moves them to `cut`, which is empty. UNAVAILABLE: the journal cannot be read
+  // just now; nothing is skipped, ask again. REQUIRES: SeatAt was called.
+  absl::StatusOr<Outcome> Next(std::vector<event::Accepted>* cut);
+
+  // Closes: gives up the queue, and moves `cut` to the lane's own share, event by event the same.
+  void GiveUp(std::vector<event::Accepted>* cut);
+  // Opens again.
+  void Resume();
+
+  // The last ordinal that was handed out, or passed over as lost.
+  uint64_t handed_through() const;
+  // The offset up to which nothing is pending, if that is so up to `offset` and nothing is handed out.
+  uint64_t SettledThrough(uint64_t offset) const;
+
+  void Stop();
+
+  uint64_t head() const;
+  // When the first event that is not handed out was accepted; if it is still to be read from the
+  // journal, when the last one read before it was, or else the first that was not queued.
+  // InfiniteFuture: there is none, or nothing is known of it.
+  absl::Time oldest() const;
+
+ private:
+  // What one turn of reading brought.
+  struct Read {
+    std::vector<event::Accepted> events;
+    uint64_t through = 0;  // The last ordinal that was read.
+    absl::Time accepted_at = absl::InfiniteFuture();
+    bool at_end = false;
+    size_t charge = 0;
+  };
+
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsStopped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_; }
+  void Push(event::Accepted event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Cut(std::vector<event::Accepted>* cut) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status ReadOn();
+  absl::StatusOr<Read> ReadShare(uint64_t from);
+  void Parse(const std::vector<journal::Reader::Record>& records, Read* read);
+  void Take(Read read, uint64_t head, uint64_t head_offset);
+
+  const event::Lane lane_;
+  const FeedLimits limits_;
+  journal::Journal& journal_;
+  Memory& memory_;
+  base::Clock& clock_;
+
+  // The lane's thread's own: stands before the ordinal `reader_next_`.
+  std::unique_ptr<journal::Reader> reader_;
+  uint64_t reader_next_ = 0;
+
+  mutable absl::Mutex mu_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool open_ ABSL_GUARDED_BY(mu_) = false;
+  uint64_t head_ ABSL_GUARDED_BY(mu_);
+  uint64_t head_offset_ ABSL_GUARDED_BY(mu_);
+  uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
+  uint64_t handed_ ABSL_GUARDED_BY(mu_) = 0;
+  std::deque<event::Accepted> queue_ ABSL_GUARDED_BY(mu_);
+  size_t queue_charge_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time behind_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+};
+
+}  // namespace holdfast::pipeline

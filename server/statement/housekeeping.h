@@ -1,0 +1,36 @@
+// What keeps the daemon's own tables from growing for ever. A few rows at a time, found by an index
+// or by a read that locks nothing, so that no lane waits for it.
+
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "server/statement/build.h"
+#include "server/statement/lane_position.h"
+
+namespace holdfast::statement {
+
+inline constexpr uint64_t kExpiredHitsAtOnce = 1000;
+inline constexpr uint64_t kOldLanesAtOnce = 100;
+
+// Forgets the oldest ids of hits from before `before`, at most kExpiredHitsAtOnce.
+Call DeleteExpiredHits(absl::Time before);
+
+// The lanes that nobody has written to since `before`, at most kOldLanesAtOnce.
+Call FindOldLanes(absl::Time before);
+struct OldLane {
+  std::string writer_id;
+  std::string lane;
+};
+absl::StatusOr<OldLane> ReadOldLane(const mysql::ResultRow& answer);
+
+// Deletes a lane's row if it is still as old.
+Call DeleteOldLane(const LaneKey& key, absl::Time before);
+
+// Says that the lane's writer is alive.
+Call TouchLane(const LaneKey& key, absl::Time now);
+
+}  // namespace holdfast::statement
