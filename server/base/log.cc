@@ -52,10 +52,14 @@ void Log(spdlog::level::level_enum level, absl::string_view sentence,
 
 void SetLogLevel(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return Logger().set_level(spdlog::level::debug);
-    case LogLevel::kInfo: return Logger().set_level(spdlog::level::info);
-    case LogLevel::kWarning: return Logger().set_level(spdlog::level::warn);
-    case LogLevel::kError: return Logger().set_level(spdlog::level::err);
+    case LogLevel::kDebug:
+      return Logger().set_level(spdlog::level::debug);
+    case LogLevel::kInfo:
+      return Logger().set_level(spdlog::level::info);
+    case LogLevel::kWarning:
+      return Logger().set_level(spdlog::level::warn);
+    case LogLevel::kError:
+      return Logger().set_level(spdlog::level::err);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -25,7 +26,9 @@ struct LogField {
   LogField(absl::string_view key, absl::string_view text) : name(key), value(text) {}
   LogField(absl::string_view key, const char* text) : name(key), value(text) {}
   LogField(absl::string_view key, const std::string& text) : name(key), value(text) {}
-  LogField(absl::string_view key, bool truth) : name(key), value(truth ? "true" : "false") {}
+  // A template, or numbers would turn into bools rather than into text.
+  template <std::same_as<bool> Bool>
+  LogField(absl::string_view key, Bool truth) : name(key), value(truth ? "true" : "false") {}
   LogField(absl::string_view key, const absl::AlphaNum& number)
       : name(key), value(number.Piece()) {}
   LogField(absl::string_view key, absl::Duration duration)

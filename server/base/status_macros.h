@@ -8,12 +8,11 @@
 #include "absl/status/statusor.h"
 
 // Returns from the function with `expression`'s status unless it is OK.
-#define HOLDFAST_RETURN_IF_ERROR(expression)               \
-  do {                                                     \
-    if (absl::Status status_of_expression = (expression);  \
-        !status_of_expression.ok()) {                      \
-      return status_of_expression;                         \
-    }                                                      \
+#define HOLDFAST_RETURN_IF_ERROR(expression)                                            \
+  do {                                                                                  \
+    if (absl::Status status_of_expression = (expression); !status_of_expression.ok()) { \
+      return status_of_expression;                                                      \
+    }                                                                                   \
   } while (false)
 
 #define HOLDFAST_CONCAT_INNER(left, right) left##right

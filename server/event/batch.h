@@ -46,11 +46,11 @@ class Batch {
   Batch& operator=(const Batch&) = delete;
 
   // Reads a serialized v1::EventBatch: splits, parses and validates each event on its own, so that
-  // a bad one is a Refusal and nothing else is disturbed. `encoded` is kept. InvalidArgument, in
-  // the form
-  // "<field>: <reason>", if the batch itself is unusable: not an EventBatch, no events, more than
-  // kBatchEventsMax or kBatchBytesMax, first_sequence 0 or so large that the last sequence would
-  // overflow. For the nil producer first_sequence must be 0, and the events are numbered from 1.
+  // a bad one is a Refusal and nothing else is disturbed. `encoded` is kept. InvalidArgument, with
+  // the message "<field>: <reason>", if the batch itself is unusable: not an EventBatch, no events,
+  // more than kBatchEventsMax or kBatchBytesMax, first_sequence 0 or so large that the last
+  // sequence would overflow. For the nil producer first_sequence must be 0; its events are numbered
+  // from 1.
   // REQUIRES: 1 <= lanes_per_kind <= kLanesPerKindMax.
   static absl::StatusOr<std::unique_ptr<Batch>> Read(std::string encoded, const Id& producer,
                                                      int lanes_per_kind, absl::Time now);
@@ -78,9 +78,8 @@ class Batch {
 
 // An event on its way from the journal to the database.
 struct Accepted {
-  uint64_t offset = 0;  // Its number in the journal, over all lanes, from 1.
-  uint64_t ordinal =
-      0;  // Its number in its lane, from 1 without a gap: the lane's position counts these.
+  uint64_t offset = 0;   // Its number in the journal, over all lanes, from 1.
+  uint64_t ordinal = 0;  // Its number in its lane, from 1 without a gap. Positions count these.
   Id producer;
   uint64_t sequence = 0;
   absl::Time accepted_at;

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -18,9 +19,13 @@ class Canonical final {
   Canonical() { bytes_.reserve(512); }
 
   Canonical& Add(int64_t value) {
-    for (int shift = 0; shift < 64; shift += 8) {
-      bytes_.push_back(static_cast<char>((static_cast<uint64_t>(value) >> shift) & 0xff));
+    std::array<char, 8> lowest_first;
+    auto rest = static_cast<uint64_t>(value);
+    for (char& byte : lowest_first) {
+      byte = static_cast<char>(rest & 0xff);
+      rest >>= 8;
     }
+    bytes_.append(lowest_first.data(), lowest_first.size());
     return *this;
   }
 

@@ -41,8 +41,8 @@ std::string LaneName(Lane lane);
 
 // The lane that keeps `event` in order with the others of its key: usage by api_key_id, rate limits
 // by their row's key, messages by conversation (conversation_id, or the unordered pair of sender
-// and recipient). The same event always gets the same lane while `lanes_per_kind` stays. REQUIRES:
-// `event` is valid; 1 <= lanes_per_kind <= kLanesPerKindMax.
+// and recipient). The same event always gets the same lane while `lanes_per_kind` stays.
+// REQUIRES: `event` is valid; 1 <= lanes_per_kind <= kLanesPerKindMax.
 Lane LaneOf(const v1::Event& event, int lanes_per_kind);
 
 }  // namespace holdfast::event

@@ -1,13 +1,12 @@
 // A circuit breaker: keeps a database that does not answer from being hammered by every lane.
 //
-// Closed, everything goes through. Open, nothing does until `recovery_timeout` has passed. Half open,
-// one try at a time goes through; its success closes, its failure opens again. The names of the
-// options are those of the circuit breakers that gateways already have.
+// Closed, everything goes through. Open, nothing does until `recovery_timeout` has passed. Half
+// open, one try at a time goes through; its success closes, its failure opens again. The names of
+// the options are those of the circuit breakers that gateways already have.
 
 #pragma once
 
 #include <deque>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -22,7 +21,7 @@ struct BreakerOptions {
   // Fewer attempts than this within the window never open it.
   int min_throughput = 5;
 
-  // How far back failures count.
+  // How far back failures count, to within a hundredth of it.
   absl::Duration failure_window = absl::Seconds(120);
 
   // How long it stays open before a try is let through.
@@ -37,7 +36,8 @@ struct BreakerOptions {
 
 enum class BreakerState { kClosed, kHalfOpen, kOpen };
 
-// A pure state machine: the caller says what time it is. Not thread-safe.
+// A pure state machine: the caller says what time it is, by a clock that does not go backwards. Not
+// thread-safe.
 class Breaker final {
  public:
   explicit Breaker(const BreakerOptions& options);  // REQUIRES: options.Validate().ok().
@@ -46,9 +46,11 @@ class Breaker final {
   // half-open state takes the one place there is.
   absl::Duration Admit(absl::Time now);
 
-  // An admitted attempt reached the database (whatever the database thought of the statement).
+  // An admitted attempt reached the database (whatever the database thought of the statement). One
+  // that comes late, while the breaker is open, changes nothing.
   void OnSuccess(absl::Time now);
-  // An admitted attempt did not.
+  // An admitted attempt did not. One that comes late, while the breaker is open, keeps it open no
+  // longer.
   void OnFailure(absl::Time now, std::string reason);
   // By an operator: close it.
   void Reset(absl::Time now);
@@ -60,19 +62,24 @@ class Breaker final {
   int attempts(absl::Time now) const;  // Within the window.
 
  private:
-  struct Attempt {
-    absl::Time at;
-    bool failed;
+  // What happened in a small part of the window, so that counting needs little memory however many
+  // attempts there are.
+  struct Slot {
+    absl::Time start;  // Of its first attempt.
+    int attempts = 0;
+    int failures = 0;
   };
+  static constexpr int kSlots = 128;  // In one window.
+
   void Enter(BreakerState state, absl::Time now);
-  void Forget(absl::Time now);
+  void Count(bool failed, absl::Time now);
 
   const BreakerOptions options_;
   BreakerState state_ = BreakerState::kClosed;
   absl::Time last_state_change_ = absl::InfinitePast();
   absl::Time try_started_ = absl::InfinitePast();  // In the half-open state.
   std::string last_failure_;
-  std::deque<Attempt> window_;  // Bounded: only what can still matter is kept.
+  std::deque<Slot> window_;  // Oldest first. Bounded: at most kSlots + 1.
 };
 
 }  // namespace holdfast::flow

@@ -1,8 +1,8 @@
 // Decides how long a failed batch waits before it is tried again.
 //
-// Pure arithmetic: no clock, no sleep, no I/O. Batches of journaled events have no attempt limit: they
-// are safe on disk, and the wait is capped. Full jitter (uniform between zero and a ceiling that
-// doubles), so that rivals for a row do not meet again: "Exponential Backoff And Jitter", AWS
+// Pure arithmetic: no clock, no sleep, no I/O. Batches of journaled events have no attempt limit:
+// they are safe on disk, and the wait is capped. Full jitter (uniform between zero and a ceiling
+// that doubles), so that rivals for a row do not meet again: "Exponential Backoff And Jitter", AWS
 // Architecture Blog, 2015.
 
 #pragma once
@@ -11,17 +11,19 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+
 #include "server/flow/verdict.h"
 
 namespace holdfast::flow {
 
 struct RetryOptions {
-  // Ceiling of the first wait. Doubles with each failure in a row, up to `wait_max`. Too small: rivals
-  // collide again. Too large: a single deadlock is felt.
+  // Ceiling of the first wait. Doubles with each failure in a row, up to `wait_max`. Too small:
+  // rivals collide again. Too large: a single deadlock is felt.
   absl::Duration wait_min = absl::Milliseconds(5);
   absl::Duration wait_max = absl::Seconds(2);
 
-  // Ceiling while a lane is stopped by an outage or throttled: an operator has to act, so hurry helps no one.
+  // Ceiling, from the first wait on, while a lane is stopped by an outage or throttled: an operator
+  // has to act, so hurry helps no one.
   absl::Duration outage_wait_max = absl::Seconds(5);
 
   // OK, or InvalidArgument naming the first field at fault.
@@ -40,14 +42,18 @@ class RetryPolicy final {
   absl::Duration NextWait(Verdict verdict);
 
   // Forgets the failures: an attempt succeeded.
-  void Reset() { failures_ = 0; }
+  void Reset();
 
+  // In a row; stops counting at kFailuresMax.
   int failures() const { return failures_; }
+
+  static constexpr int kFailuresMax = 1'000'000;
 
  private:
   const RetryOptions options_;
   uint64_t random_state_;
   int failures_ = 0;
+  bool unknown_met_ = false;  // Among these failures.
 };
 
 }  // namespace holdfast::flow

@@ -1,4 +1,5 @@
-// What a failure of the database means for the batch: what to do next, not which layer it came from.
+// What a failure of the database means for the batch: what to do next, not which layer it came
+// from.
 
 #pragma once
 
@@ -14,8 +15,8 @@ enum class Verdict {
   kElsewhere,  // This server cannot write: drop the connection, try the next endpoint.
   kThrottle,   // The server has too many connections: wait, with fewer.
   kReject,     // Bad data: fails every time. Bisect to the event, quarantine it.
-  kOutage,     // The schema or a grant is wrong, or the disk is full: stop the lane and say why; try
-               // again now and then. Never quarantine for it.
+  kOutage,  // The schema or a grant is wrong, or the disk is full: stop the lane and say why; try
+            // again now and then. Never quarantine for it.
 };
 
 // "retry", "unknown", ...

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <optional>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -24,14 +23,14 @@ absl::string_view LeadingField(absl::string_view message) {
   const absl::string_view field = message.substr(0, colon);
   const bool is_path = std::all_of(field.begin(), field.end(), [](char c) {
     return absl::ascii_islower(static_cast<unsigned char>(c)) ||
-           absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '_' || c == '.' ||
-           c == '[' || c == ']';
+           absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '[' ||
+           c == ']';
   });
   return is_path ? field : "";
 }
 
 std::string FieldOf(const absl::Status& status) {
-  if (const std::optional<absl::Cord> field = status.GetPayload(kFieldPayload)) {
+  if (const auto field = status.GetPayload(kFieldPayload)) {
     return std::string(*field);
   }
   return std::string(LeadingField(status.message()));
@@ -112,8 +111,8 @@ absl::string_view RefusedKind(const event::Refusal& refusal) {
 }
 
 void RefuseRateLimits(event::Batch& batch) {
-  const auto kept = std::stable_partition(
-      batch.items.begin(), batch.items.end(), [](const event::Item& item) {
+  const auto kept =
+      std::stable_partition(batch.items.begin(), batch.items.end(), [](const event::Item& item) {
         return event::KindOfLane(item.lane) != event::Kind::kRateLimit;
       });
   if (kept == batch.items.end()) return;
@@ -125,10 +124,9 @@ void RefuseRateLimits(event::Batch& batch) {
                                "disabled"}});
   }
   batch.items.erase(kept, batch.items.end());
-  std::sort(batch.refusals.begin(), batch.refusals.end(),
-            [](const event::Refusal& a, const event::Refusal& b) {
-              return a.sequence < b.sequence;
-            });
+  std::sort(
+      batch.refusals.begin(), batch.refusals.end(),
+      [](const event::Refusal& a, const event::Refusal& b) { return a.sequence < b.sequence; });
 }
 
 }  // namespace holdfast::ingress

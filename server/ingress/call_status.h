@@ -2,13 +2,14 @@
 
 #pragma once
 
-#include <string>
-
 #include <grpcpp/support/status.h>
+
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+
 #include "holdfast/v1/ingest.pb.h"
 #include "server/event/batch.h"
 #include "server/writer/lane_writer.h"

@@ -1,17 +1,32 @@
 #include "server/ingress/door.h"
 
+#include <grpcpp/support/proto_buffer_writer.h>
+#include <grpcpp/support/slice.h>
+
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include <grpcpp/support/proto_buffer_writer.h>
-#include <grpcpp/support/slice.h>
-
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+
 #include "server/base/status_macros.h"
 #include "server/ingress/call_status.h"
 
 namespace holdfast::ingress {
+namespace {
+
+// An error of a batch names its fields as seen from the batch; a request's are seen from the
+// request.
+absl::Status WithinRequest(const absl::Status& status) {
+  if (status.code() != absl::StatusCode::kInvalidArgument ||
+      absl::StartsWith(status.message(), "batch:")) {
+    return status;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("batch.", status.message()));
+}
+
+}  // namespace
 
 absl::StatusOr<std::string> BytesOf(const grpc::ByteBuffer& buffer, size_t bytes_max) {
   if (buffer.Length() > bytes_max) {
@@ -38,9 +53,10 @@ grpc::ByteBuffer BufferOf(const google::protobuf::MessageLite& message) {
 
 absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, std::string encoded,
                                                               const event::Id& producer) {
-  HOLDFAST_ASSIGN_OR_RETURN(std::unique_ptr<event::Batch> batch,
-                            event::Batch::Read(std::move(encoded), producer,
-                                               door.pipeline.lanes_per_kind(), door.clock.Now()));
+  auto read = event::Batch::Read(std::move(encoded), producer, door.pipeline.lanes_per_kind(),
+                                 door.clock.Now());
+  if (!read.ok()) return WithinRequest(read.status());
+  std::unique_ptr<event::Batch> batch = *std::move(read);
   if (!door.options.take_rate_limits) RefuseRateLimits(*batch);
   for (const event::Refusal& refusal : batch->refusals) {
     door.metrics.EventsRefused(RefusedKind(refusal), refusal.fault.label).Increment();
@@ -48,12 +64,12 @@ absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, std::s
   return std::shared_ptr<const event::Batch>(std::move(batch));
 }
 
-absl::StatusOr<event::Id> ReadProducer(absl::string_view text) {
+absl::StatusOr<event::Id> ReadProducer(absl::string_view field, absl::string_view text) {
   const std::optional<event::Id> producer = event::ParseUuid(text);
   if (!producer.has_value()) {
-    return FieldError("producer_id", "must be a UUID, made anew when the client starts");
+    return FieldError(field, "must be a UUID, made anew when the client starts");
   }
-  if (producer->is_nil()) return FieldError("producer_id", "must not be the nil UUID");
+  if (producer->is_nil()) return FieldError(field, "must not be the nil UUID");
   return *producer;
 }
 

@@ -2,14 +2,15 @@
 
 #pragma once
 
+#include <grpcpp/support/byte_buffer.h>
+
 #include <cstddef>
 #include <string>
-
-#include <grpcpp/support/byte_buffer.h>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message_lite.h"
+
 #include "holdfast/v1/ingest.pb.h"
 #include "server/base/clock.h"
 #include "server/event/batch.h"
@@ -34,8 +35,8 @@ struct IngestOptions {
   size_t waiting_batches_max = 64;
   size_t waiting_bytes_max = size_t{8} << 20;
 
-  // Errors that a stream's client has not yet read. Above the first, its next read is put off; at the
-  // second (what the database refuses comes unasked) the stream ends.
+  // Errors that a stream's client has not yet read. Above the first, its next read is put off; at
+  // the second (what the database refuses comes unasked) the stream ends.
   size_t unread_errors_max = 1024;
   size_t unread_errors_end = 65536;
 
@@ -51,17 +52,19 @@ struct Door {
   OpenCalls calls;
 };
 
-// The bytes of a request. InvalidArgument if there are more than `bytes_max`; Internal if gRPC cannot
-// give them.
+// The bytes of a request. InvalidArgument if there are more than `bytes_max`; Internal if gRPC
+// cannot give them.
 absl::StatusOr<std::string> BytesOf(const grpc::ByteBuffer& buffer, size_t bytes_max);
 
 grpc::ByteBuffer BufferOf(const google::protobuf::MessageLite& message);
 
-// Reads a batch for `producer`, refuses what this daemon does not take, counts what is refused.
+// Reads a batch of `producer` (the nil id: of nobody that is known), refuses what this daemon does
+// not take, counts what is refused. InvalidArgument, naming the field, if the batch itself is
+// unusable.
 absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, std::string encoded,
                                                               const event::Id& producer);
 
-// The id in `text`. InvalidArgument, naming the field, if it is no UUID or the nil one.
-absl::StatusOr<event::Id> ReadProducer(absl::string_view text);
+// The id in `text`. InvalidArgument, naming `field`, if it is no UUID or the nil one.
+absl::StatusOr<event::Id> ReadProducer(absl::string_view field, absl::string_view text);
 
 }  // namespace holdfast::ingress

@@ -1,5 +1,6 @@
 #include "server/ingress/event_stream.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -34,12 +35,14 @@ void EventStream::OnReadDone(bool ok) {
     absl::MutexLock lock(&mu_);
     if (!ok) half_closed_ = true;
     take = ok && !end_.has_value() && !broken_;
+    taking_ = take;
   }
   const absl::Status taken = take ? TakeRequest() : absl::OkStatus();
   read_.Clear();
 
   absl::MutexLock lock(&mu_);
   reading_ = false;
+  taking_ = false;
   if (!taken.ok()) End({taken, true});
   Advance();
 }
@@ -54,8 +57,8 @@ absl::Status EventStream::TakeRequest() {
 
 absl::Status EventStream::TakeHello(const v1::Hello& hello) {
   if (attached_.has_value()) return FieldError("hello", "may only be a stream's first message");
-  auto producer = ReadProducer(hello.producer_id());
-  if (!producer.ok()) return FieldError("hello.producer_id", producer.status().message());
+  HOLDFAST_ASSIGN_OR_RETURN(const event::Id producer,
+                            ReadProducer("hello.producer_id", hello.producer_id()));
   if (!v1::AckLevel_IsValid(hello.ack_level())) {
     return FieldError("hello.ack_level", "is not one that this daemon knows");
   }
@@ -65,8 +68,8 @@ absl::Status EventStream::TakeHello(const v1::Hello& hello) {
                             : hello.ack_level());
   welcome.set_batch_events_max(static_cast<uint32_t>(event::kBatchEventsMax));
   welcome.set_request_bytes_max(door_.options.request_bytes_max);
-  attached_ = *producer;
-  welcome.set_resume_after(door_.pipeline.Attach(*producer, this));
+  attached_ = producer;
+  welcome.set_resume_after(door_.pipeline.Attach(producer, this));
 
   absl::MutexLock lock(&mu_);
   ack_level_ = welcome.ack_level();
@@ -76,9 +79,8 @@ absl::Status EventStream::TakeHello(const v1::Hello& hello) {
 
 absl::Status EventStream::TakeBatch(std::string encoded) {
   if (!attached_.has_value()) return FieldError("request", "a stream's first message is hello");
-  auto read = ReadBatch(door_, std::move(encoded), *attached_);
-  if (!read.ok()) return read.status();
-  const std::shared_ptr<const event::Batch> batch = *std::move(read);
+  HOLDFAST_ASSIGN_OR_RETURN(const std::shared_ptr<const event::Batch> batch,
+                            ReadBatch(door_, std::move(encoded), *attached_));
   {
     // Before it is handed in: its acknowledgement may come at once, and the refusals go first. They
     // are true even if the batch is not taken after all.
@@ -115,7 +117,7 @@ void EventStream::OnProgress(uint64_t journaled_through, uint64_t committed_thro
 
 void EventStream::OnRejected(const writer::Rejection& rejection) {
   absl::MutexLock lock(&mu_);
-  if (end_.has_value() && !end_->await_journal) return;
+  if (finished_ || broken_ || (end_.has_value() && !end_->await_journal)) return;
   outbox_.Add(QuarantinedError(rejection));
   if (outbox_.errors() >= door_.options.unread_errors_end) {
     outbox_.Clear();
@@ -183,8 +185,8 @@ void EventStream::FinishIfDue() {
   if (broken_) return Finish(absl::CancelledError("the client has gone"));
   if (!outbox_.empty()) return;
   if (end_.has_value()) {
-    // What is being taken right now is still to be handed in, or to be refused with its own reason.
-    if (end_->await_journal && !waiting_.empty()) return;
+    // What was read before the end is still handed in and acknowledged.
+    if (end_->await_journal && (taking_ || !waiting_.empty())) return;
     return Finish(end_->status);
   }
   if (!half_closed_) return;
@@ -208,8 +210,8 @@ void EventStream::ReadIfRoom() {
 bool EventStream::MayRead() {
   const IngestOptions& options = door_.options;
   if (waiting_.size() >= options.waiting_batches_max ||
-      waiting_bytes_ >= options.waiting_bytes_max ||
-      outbox_.errors() > options.unread_errors_max || awaits_room_) {
+      waiting_bytes_ >= options.waiting_bytes_max || outbox_.errors() > options.unread_errors_max ||
+      awaits_room_) {
     return false;
   }
   // Before its Hello a stream is nobody's: it has nothing to wait for, and brings nothing large.

@@ -7,27 +7,29 @@
 // Invariants:
 //
 //  1. At most one read, one write and one Finish are under way, and none starts after Finish.
-//  2. A batch is read only while there is room for it: in the pipeline, in what this stream may have
+//  2. A batch is read only while there is room for it: in the pipeline, in what this stream may
+//  have
 //     waiting for the journal, and in the errors that its client has still to read.
 //  3. An error goes out before the acknowledgement that covers it (outbox.h).
 //  4. It deletes itself in OnDone, after it has left the pipeline: nobody calls it any more.
 //
-// gRPC's callbacks and the pipeline's come on their own threads; each takes `mu_`, changes the state
-// and calls Advance, which starts whatever may start. The pipeline's Submit, Attach and Detach are
-// called without it.
+// gRPC's callbacks and the pipeline's come on their own threads; each takes `mu_`, changes the
+// state and calls Advance, which starts whatever may start. The pipeline's Submit, Attach and
+// Detach are called without it.
 
 #pragma once
+
+#include <grpcpp/grpcpp.h>
 
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
 
-#include <grpcpp/grpcpp.h>
-
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+
 #include "server/ingress/door.h"
 #include "server/ingress/open_calls.h"
 #include "server/ingress/outbox.h"
@@ -99,6 +101,7 @@ class EventStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   uint64_t handed_in_through_ ABSL_GUARDED_BY(mu_) = 0;
   std::optional<Ending> end_ ABSL_GUARDED_BY(mu_);
   bool reading_ ABSL_GUARDED_BY(mu_) = false;  // Until what was read has been handed in.
+  bool taking_ ABSL_GUARDED_BY(mu_) = false;   // Something was read and is being handed in.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool awaits_room_ ABSL_GUARDED_BY(mu_) = false;
   bool stalled_ ABSL_GUARDED_BY(mu_) = false;

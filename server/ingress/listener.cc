@@ -114,7 +114,7 @@ void Listener::Run() {
                        {{"listen", address().ToString()}});
       }
       epoll_event accept{};
-      accept.events = starved ? 0 : EPOLLIN;
+      accept.events = starved ? 0U : static_cast<uint32_t>(EPOLLIN);
       accept.data.fd = socket_.descriptor();
       ::epoll_ctl(events_, EPOLL_CTL_MOD, socket_.descriptor(), &accept);
       paused = starved;

@@ -15,8 +15,8 @@ void Outbox::Advance(const Progress& progress) {
   latest_.journaled_through = std::max(latest_.journaled_through, progress.journaled_through);
   latest_.committed_through = std::max(latest_.committed_through, progress.committed_through);
   if (latest_ == ack_) return;
-  // One that waits may only grow if no error was added behind it; otherwise the next one says it. So
-  // a steady flow of errors cannot put an acknowledgement off for ever.
+  // One that waits may only grow if no error was added behind it; otherwise the next one says it.
+  // So a steady flow of errors cannot put an acknowledgement off for ever.
   if (!ack_due_ || errors_before_ack_ == errors_.size()) Schedule();
 }
 

@@ -49,7 +49,7 @@ class Outbox {
   std::optional<v1::Welcome> welcome_;
   std::deque<v1::EventError> errors_;
   Progress latest_;
-  Progress ack_;                 // The one that is due, or was sent last.
+  Progress ack_;  // The one that is due, or was sent last.
   bool ack_due_ = false;
   size_t errors_before_ack_ = 0;  // Those at the front of errors_ that it covers.
 };

@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
@@ -17,13 +18,12 @@ namespace {
 
 using flow::Verdict;
 
-// The server gives up a statement after query_timeout where it can; it is given this long to say so.
+// The server gives up a statement after query_timeout where it can; it is given this long to say
+// so.
 constexpr absl::Duration kServerSaysSo = absl::Seconds(2);
 
-constexpr unsigned kTooLarge = 1153;
 constexpr unsigned kDeadlock = 1213;
 constexpr unsigned kNoSuchConnection = 1094;
-constexpr unsigned kNotADatetime = 1292;
 
 // The values of metrics' label `outcome`.
 absl::string_view OutcomeOf(Verdict verdict) {
@@ -50,14 +50,6 @@ Dialect DialectOf(MYSQL* link) {
   const bool is_mariadb = (capabilities & CLIENT_MYSQL) == 0 ||
                           absl::StrContains(mysql_get_server_info(link), "MariaDB");
   return is_mariadb ? Dialect::kMariaDb : Dialect::kMysql;
-}
-
-bool AllTimesFit(const Rows& rows, size_t first, size_t count) {
-  for (size_t i = first * rows.columns; i < (first + count) * rows.columns; ++i) {
-    const auto* time = std::get_if<absl::Time>(&rows.values[i]);
-    if (time != nullptr && !FitsDatetime(*time)) return false;
-  }
-  return true;
 }
 
 }  // namespace
@@ -112,20 +104,20 @@ absl::Status Connection::Connect(const Endpoint& endpoint, absl::Duration timeou
                          options_.user.c_str(), password.c_str(),
                          options_.database.empty() ? nullptr : options_.database.c_str(),
                          endpoint.socket.empty() ? static_cast<unsigned>(endpoint.port) : 0,
-                         endpoint.socket.empty() ? nullptr : endpoint.socket.c_str(),
-                         0) != nullptr;
+                         endpoint.socket.empty() ? nullptr : endpoint.socket.c_str(), 0) != nullptr;
   if (!connected) {
     const unsigned number = mysql_errno(link_);
     const char* sql_state = mysql_sqlstate(link_);
-    return ToStatus(operation, {number, sql_state, mysql_error(link_),
-                                Classify(number, sql_state, false)});
+    return ToStatus(operation,
+                    {number, sql_state, mysql_error(link_), Classify(number, sql_state, false)});
   }
   if (options_.ssl_mode >= SslMode::kRequired && mysql_get_ssl_cipher(link_) == nullptr) {
     // The library goes on without TLS when the server has none.
     DatabaseError error;
     error.verdict = Verdict::kOutage;
-    return ToStatus(absl::StrCat(operation, ": the server offers no TLS, and MYSQL_SSL_MODE "
-                                            "requires it"),
+    return ToStatus(absl::StrCat(operation,
+                                 ": the server offers no TLS, and MYSQL_SSL_MODE "
+                                 "requires it"),
                     error);
   }
   dialect_ = DialectOf(link_);
@@ -185,8 +177,8 @@ absl::StatusOr<uint64_t> Connection::Execute(const Statement& statement, const R
   if (count > 1 && !has_bulk_) return ExecuteText(statement, rows, first, count);
   Call call(*this, statement.table, statement.head, count);
   uint64_t affected_rows = 0;
-  const std::optional<DatabaseError> error = prepared_->Execute(
-      statement, rows, first, count, statement_bytes_max(), &affected_rows);
+  const std::optional<DatabaseError> error =
+      prepared_->Execute(statement, rows, first, count, statement_bytes_max(), &affected_rows);
   HOLDFAST_RETURN_IF_ERROR(Finish(call, error.has_value() ? &*error : nullptr));
   return affected_rows;
 }
@@ -194,17 +186,14 @@ absl::StatusOr<uint64_t> Connection::Execute(const Statement& statement, const R
 absl::StatusOr<uint64_t> Connection::ExecuteText(const Statement& statement, const Rows& rows,
                                                  size_t first, size_t count) {
   Call call(*this, statement.table, statement.head, count);
-  if (!AllTimesFit(rows, first, count)) {
-    const DatabaseError error = {kNotADatetime, "22007", "a time is outside the years 0 to 9999",
-                                 Verdict::kReject};
+  if (!TimesFit(rows, first, count)) {
+    const DatabaseError error = NotADatetime();
     return Finish(call, &error);
   }
   sql_.clear();
   AppendText(statement, rows, first, count, statement_bytes_max(), link_, &sql_);
   if (sql_.size() > statement_bytes_max()) {
-    const DatabaseError error = {kTooLarge, "08S01",
-                                 "the values are larger than max_allowed_packet",
-                                 Verdict::kReject};
+    const DatabaseError error = ValuesTooLarge();
     return Finish(call, &error);
   }
   HOLDFAST_RETURN_IF_ERROR(Send(call, sql_));
@@ -279,19 +268,20 @@ absl::Status Connection::Finish(const Call& call, const DatabaseError* error) {
       .Observe(absl::ToDoubleSeconds(took));
   if (took >= options_.slow_statement) {
     metrics_.SlowStatements(call.table).Increment();
-    base::LogWarning("slow statement", {{"table", call.table},
-                                        {"shape", call.shape},
-                                        {"rows", call.rows},
-                                        {"took", took},
-                                        {"error_number", error == nullptr ? 0 : error->error_number}});
+    base::LogWarning("slow statement",
+                     {{"table", call.table},
+                      {"shape", call.shape},
+                      {"rows", call.rows},
+                      {"took", took},
+                      {"error_number", error == nullptr ? 0 : error->error_number}});
   }
   if (error == nullptr) return absl::OkStatus();
   if (error->error_number == kDeadlock) metrics_.Deadlocks(call.table).Increment();
   if (error->verdict == Verdict::kReconnect || error->verdict == Verdict::kUnknown) is_lost_ = true;
   if (error->verdict == Verdict::kElsewhere) is_read_only_ = true;
-  return ToStatus(absl::StrCat(call.shape.substr(0, call.shape.find_first_of(" \n")), " on ",
-                               call.table),
-                  *error);
+  return ToStatus(
+      absl::StrCat(call.shape.substr(0, call.shape.find_first_of(" \n")), " on ", call.table),
+      *error);
 }
 
 }  // namespace holdfast::mysql

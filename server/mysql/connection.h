@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+
 #include "server/base/clock.h"
 #include "server/metrics/metrics.h"
 #include "server/mysql/errors.h"
@@ -23,12 +24,13 @@ struct st_mysql;
 
 namespace holdfast::mysql {
 
-// Not thread-safe. Each call ends within query_timeout and a little, even if the server sends a byte at
-// a time: a call that takes longer fails as a lost link. Every error carries a DatabaseError.
+// Not thread-safe. Each call ends within query_timeout and a little, even if the server sends a
+// byte at a time: a call that takes longer fails as a lost link. Every error carries a
+// DatabaseError.
 class Connection final : public Session {
  public:
-  // Connects, sets the session up and reads back that it is so. `options`, `clock` and `metrics` must
-  // outlive the connection. With `options.database` empty no database is chosen. Ends within
+  // Connects, sets the session up and reads back that it is so. `options`, `clock` and `metrics`
+  // must outlive the connection. With `options.database` empty no database is chosen. Ends within
   // connect_timeout and, for the questions that follow, query_timeout.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const DatabaseOptions& options,
                                                           const Endpoint& endpoint,
@@ -74,7 +76,8 @@ class Connection final : public Session {
   absl::Status SetUp();
   absl::StatusOr<uint64_t> ExecuteText(const Statement& statement, const Rows& rows, size_t first,
                                        size_t count);
-  // Sends `sql_`, or `sql`. The calls' ends: `Finish` counts, logs what was slow, and makes the status.
+  // Sends `sql_`, or `sql`. The calls' ends: `Finish` counts, logs what was slow, and makes the
+  // status.
   absl::Status Send(Call& call, absl::string_view sql);
   absl::StatusOr<std::vector<ResultRow>> Read(Call& call);
   absl::Status Finish(const Call& call, const DatabaseError* error);

@@ -1,5 +1,5 @@
-// What is known of error numbers: the verdict, what the number means in words that repeat no value, and
-// what to do about it. The reasons are in server/mysql/README.md.
+// What is known of error numbers: the verdict, what the number means in words that repeat no value,
+// and what to do about it. The reasons are in server/mysql/README.md.
 
 #pragma once
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+
 #include "server/mysql/error_table.h"
 
 namespace holdfast::mysql {
@@ -71,7 +72,8 @@ std::string UpTo(absl::string_view text, char quote) {
   const size_t end = text.find(quote);
   if (end == absl::string_view::npos) return "";
   absl::string_view name = text.substr(0, end);
-  if (const size_t dot = name.rfind('.'); dot != absl::string_view::npos) name.remove_prefix(dot + 1);
+  if (const size_t dot = name.rfind('.'); dot != absl::string_view::npos)
+    name.remove_prefix(dot + 1);
   return std::string(name);
 }
 
@@ -140,8 +142,7 @@ std::optional<DatabaseError> ErrorOf(const absl::Status& status) {
   const auto payload = status.GetPayload(kPayloadUrl);
   if (!payload.has_value()) return std::nullopt;
   const std::string text(*payload);
-  const std::vector<absl::string_view> parts =
-      absl::StrSplit(text, absl::MaxSplits('\n', 3));
+  const std::vector<absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits('\n', 3));
   DatabaseError error;
   int verdict = 0;
   if (parts.size() != 4 || !absl::SimpleAtoi(parts[0], &error.error_number) ||

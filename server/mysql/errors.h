@@ -1,5 +1,5 @@
-// Error number to verdict: the one place where a failure of the database is classified. The table and
-// its reasons are in server/mysql/README.md.
+// Error number to verdict: the one place where a failure of the database is classified. The table
+// and its reasons are in server/mysql/README.md.
 //
 // A failure travels as an absl::Status whose message is for people and whose payload carries a
 // `DatabaseError` for programs.
@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+
 #include "server/flow/verdict.h"
 
 namespace holdfast::mysql {
@@ -18,7 +19,7 @@ namespace holdfast::mysql {
 struct DatabaseError {
   unsigned error_number = 0;  // The server's or the client library's (2000 to 2999).
   std::string sql_state;
-  std::string message;        // The server's own words. May repeat values: not for the log.
+  std::string message;  // The server's own words. May repeat values: not for the log.
   flow::Verdict verdict = flow::Verdict::kReconnect;
 
   // The column that the message names, where it names one.
@@ -28,8 +29,8 @@ struct DatabaseError {
 // The verdict on an error number. `committing`: COMMIT may have been sent.
 flow::Verdict Classify(unsigned error_number, absl::string_view sql_state, bool committing);
 
-// A status that carries `error`; its own message names the operation, the number and the remedy, and
-// no values.
+// A status that carries `error`; its own message names the operation, the number and the remedy,
+// and no values.
 absl::Status ToStatus(absl::string_view operation, const DatabaseError& error);
 
 // The error that `status` carries, or nullopt if it did not come from the database.

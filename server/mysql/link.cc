@@ -10,6 +10,7 @@
 
 #include "absl/base/call_once.h"
 #include "absl/strings/str_cat.h"
+
 #include "server/base/check.h"
 #include "server/base/clock.h"
 #include "server/mysql/errors.h"
@@ -20,20 +21,24 @@ namespace {
 // A password file larger than this is not one.
 constexpr size_t kPasswordBytesMax = 4096;
 
-// The end of the call that this thread is in, on the system's steady clock: the waits are the kernel's.
+// The end of the call that this thread is in, on the system's steady clock: the waits are the
+// kernel's.
 thread_local absl::Time call_deadline = absl::InfiniteFuture();
 
 // The library asks this, instead of poll, to wait for its socket. `timeout_ms` <= 0: for ever.
 int Await(my_socket socket, my_bool is_read, int timeout_ms) {
-  const absl::Time own_end = timeout_ms > 0 ? base::SystemClock().Steady() + absl::Milliseconds(timeout_ms)
-                                            : absl::InfiniteFuture();
+  const absl::Time own_end = timeout_ms > 0
+                                 ? base::SystemClock().Steady() + absl::Milliseconds(timeout_ms)
+                                 : absl::InfiniteFuture();
   const absl::Time end = std::min(own_end, call_deadline);
   pollfd wait = {socket, static_cast<short>(is_read ? POLLIN : POLLOUT), 0};
   while (true) {
     int wait_ms = -1;
     if (end < absl::InfiniteFuture()) {
-      const absl::Duration left = std::max(end - base::SystemClock().Steady(), absl::ZeroDuration());
-      wait_ms = static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))));
+      const absl::Duration left =
+          std::max(end - base::SystemClock().Steady(), absl::ZeroDuration());
+      wait_ms =
+          static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))));
     }
     const int ready = poll(&wait, 1, wait_ms);
     if (ready < 0 && errno == EINTR) continue;

@@ -4,14 +4,16 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+
 #include "server/mysql/pool.h"
 
 struct st_mysql;
 
 namespace holdfast::mysql {
 
-// While one lives, calls into the library from this thread end at its deadline: the library's own time-outs
-// are for each read and write, and begin again with every byte that trickles in. Does not nest.
+// While one lives, calls into the library from this thread end at its deadline: the library's own
+// time-outs are for each read and write, and begin again with every byte that trickles in. Does not
+// nest.
 class CallDeadline final {
  public:
   explicit CallDeadline(absl::Duration timeout);
@@ -23,8 +25,8 @@ class CallDeadline final {
 // A handle that is not connected yet. Thread-safe, unlike the library's first call.
 st_mysql* NewLink();
 
-// Sets every option of `link` that stands in `options`. Off: reconnecting, FOUND_ROWS, several statements
-// in one, LOAD DATA LOCAL.
+// Sets every option of `link` that stands in `options`. Off: reconnecting, FOUND_ROWS, several
+// statements in one, LOAD DATA LOCAL.
 void ConfigureLink(const DatabaseOptions& options, const Endpoint& endpoint, st_mysql* link);
 
 // The password to log in with: what the password file holds now, less the line's end, or the

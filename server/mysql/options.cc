@@ -1,7 +1,7 @@
-#include "server/mysql/pool.h"
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+
+#include "server/mysql/pool.h"
 
 namespace holdfast::mysql {
 namespace {
@@ -13,9 +13,9 @@ absl::Status Fault(absl::string_view field, absl::string_view reason) {
 absl::Status Within(absl::string_view field, absl::Duration value, absl::Duration least,
                     absl::Duration most) {
   if (value >= least && value <= most) return absl::OkStatus();
-  return Fault(field, absl::StrCat(absl::FormatDuration(value), " is not between ",
-                                   absl::FormatDuration(least), " and ",
-                                   absl::FormatDuration(most)));
+  return Fault(field,
+               absl::StrCat(absl::FormatDuration(value), " is not between ",
+                            absl::FormatDuration(least), " and ", absl::FormatDuration(most)));
 }
 
 absl::Status CheckEndpoints(const std::vector<Endpoint>& endpoints) {

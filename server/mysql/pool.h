@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+
 #include "server/base/clock.h"
 #include "server/flow/breaker.h"
 #include "server/metrics/metrics.h"
@@ -35,17 +36,19 @@ struct DatabaseOptions {
   SslMode ssl_mode = SslMode::kPreferred;
   std::string ssl_ca;
 
-  int pool_size = 10;     // Kept open.
-  int max_overflow = 5;   // Opened beyond it when all are out; closed when they come back.
-  absl::Duration pool_timeout = absl::Seconds(30);    // To wait for a free one.
-  absl::Duration pool_recycle = absl::Hours(1);       // Age at which one is replaced, less up to a tenth.
-  absl::Duration pre_ping_after = absl::Seconds(10);  // Idle time after which one is tried before use.
-  absl::Duration held_too_long = absl::Seconds(60);   // Lent for longer: reported once.
+  int pool_size = 10;    // Kept open.
+  int max_overflow = 5;  // Opened beyond it when all are out; closed when they come back.
+  absl::Duration pool_timeout = absl::Seconds(30);  // To wait for a free one.
+  absl::Duration pool_recycle =
+      absl::Hours(1);  // Age at which one is replaced, less up to a tenth.
+  absl::Duration pre_ping_after =
+      absl::Seconds(10);  // Idle time after which one is tried before use.
+  absl::Duration held_too_long = absl::Seconds(60);  // Lent for longer: reported once.
   absl::Duration connect_timeout = absl::Seconds(5);
-  absl::Duration query_timeout = absl::Seconds(30);   // On both sides.
+  absl::Duration query_timeout = absl::Seconds(30);  // On both sides.
   absl::Duration lock_wait_timeout = absl::Seconds(5);
-  absl::Duration idle_timeout = absl::Seconds(60);    // The session's wait_timeout on the server.
-  absl::Duration slow_statement = absl::Seconds(1);   // Counted and logged without values.
+  absl::Duration idle_timeout = absl::Seconds(60);   // The session's wait_timeout on the server.
+  absl::Duration slow_statement = absl::Seconds(1);  // Counted and logged without values.
   std::string isolation_level = "READ COMMITTED";
 
   // Bind many rows to one statement where the server can (MariaDB). Off: always multi-row text.

@@ -7,15 +7,12 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/civil_time.h"
+
 #include "server/base/check.h"
 #include "server/mysql/value.h"
 
 namespace holdfast::mysql {
 namespace {
-
-// The errors that this file makes itself, with the numbers that a server would have given.
-constexpr unsigned kTooLarge = 1153;
-constexpr unsigned kNotADatetime = 1292;
 
 // Where the library finds the value of one parameter of the row at hand.
 struct Cell {
@@ -59,10 +56,14 @@ MYSQL_TIME ToMysqlTime(absl::Time time) {
   return result;
 }
 
-DatabaseError Refused(unsigned error_number, absl::string_view sql_state,
-                      absl::string_view message) {
-  return {error_number, std::string(sql_state), std::string(message),
-          Classify(error_number, sql_state, false)};
+// Looked at before anything is sent: a row that cannot be, in the middle of a bulk, is too late.
+std::optional<DatabaseError> Refuse(const Statement& statement, const Rows& rows, size_t first,
+                                    size_t count, size_t bytes_max) {
+  size_t bytes = statement.head.size() + statement.tail.size();
+  for (size_t row = first; row < first + count; ++row) bytes += BoundRowBytes(rows, row);
+  if (bytes >= bytes_max) return ValuesTooLarge();
+  if (!TimesFit(rows, first, count)) return NotADatetime();
+  return std::nullopt;
 }
 
 DatabaseError ErrorOfStatement(MYSQL_STMT* handle) {
@@ -84,7 +85,7 @@ struct PreparedStatements::Impl {
   std::optional<DatabaseError> Prepare(const Statement& statement, MYSQL_STMT** handle);
   void MakeRoom();
   void Lay(const Statement& statement);
-  unsigned Fill(const Rows& rows, size_t row, MYSQL_BIND* binds);
+  void Fill(const Rows& rows, size_t row, MYSQL_BIND* to);
   std::optional<DatabaseError> RunOne(MYSQL_STMT* handle, const Rows& rows, size_t row);
   std::optional<DatabaseError> RunBulk(MYSQL_STMT* handle, const Rows& rows, size_t first,
                                        size_t count);
@@ -99,12 +100,9 @@ struct PreparedStatements::Impl {
   std::vector<Cell> cells;
   std::vector<MYSQL_BIND> binds;
 
-  // The call at hand.
+  // The bulk at hand.
   const Rows* bulk_rows = nullptr;
   size_t bulk_first = 0;
-  size_t bytes = 0;
-  size_t bytes_max = 0;
-  unsigned refusal = 0;
 };
 
 void PreparedStatements::Impl::MakeRoom() {
@@ -158,11 +156,8 @@ void PreparedStatements::Impl::Lay(const Statement& statement) {
   }
 }
 
-// Puts the values of `row` where `to` (as laid above, or the library's copy of it) points. Returns 0,
-// or the number of the error that forbids to send them.
-unsigned PreparedStatements::Impl::Fill(const Rows& rows, size_t row, MYSQL_BIND* to) {
-  bytes += BoundRowBytes(rows, row);
-  if (bytes >= bytes_max) return kTooLarge;
+// Puts the values of `row` where `to` (as laid above, or the library's copy of it) points.
+void PreparedStatements::Impl::Fill(const Rows& rows, size_t row, MYSQL_BIND* to) {
   const Value* value = &rows.values[row * rows.columns];
   for (size_t column = 0; column < rows.columns; ++column, ++value) {
     MYSQL_BIND& bind = to[column];
@@ -179,24 +174,22 @@ unsigned PreparedStatements::Impl::Fill(const Rows& rows, size_t row, MYSQL_BIND
       cell.natural = *natural;
     } else if (const auto* time = std::get_if<absl::Time>(value)) {
       HOLDFAST_CHECK(bind.buffer_type == MYSQL_TYPE_DATETIME);
-      if (!FitsDatetime(*time)) return kNotADatetime;
       cell.time = ToMysqlTime(*time);
     } else {
-      HOLDFAST_CHECK(bind.buffer_type == MYSQL_TYPE_STRING ||
-                     bind.buffer_type == MYSQL_TYPE_BLOB);
+      HOLDFAST_CHECK(bind.buffer_type == MYSQL_TYPE_STRING || bind.buffer_type == MYSQL_TYPE_BLOB);
       const absl::string_view bytes_of_text = std::get<absl::string_view>(*value);
       // The library only reads from it, and takes a null pointer for NULL.
       bind.buffer = const_cast<char*>(bytes_of_text.empty() ? "" : bytes_of_text.data());
       cell.length = bytes_of_text.size();
+      // In a bulk the library makes room by this, and then copies by the other.
+      bind.buffer_length = bytes_of_text.size();
     }
   }
-  return 0;
 }
 
 std::optional<DatabaseError> PreparedStatements::Impl::RunOne(MYSQL_STMT* handle, const Rows& rows,
                                                               size_t row) {
-  refusal = Fill(rows, row, binds.data());
-  if (refusal != 0) return std::nullopt;
+  Fill(rows, row, binds.data());
   const unsigned one_row = 0;  // That is: not a bulk.
   mysql_stmt_attr_set(handle, STMT_ATTR_CB_PARAM, nullptr);
   mysql_stmt_attr_set(handle, STMT_ATTR_ARRAY_SIZE, &one_row);
@@ -207,17 +200,16 @@ std::optional<DatabaseError> PreparedStatements::Impl::RunOne(MYSQL_STMT* handle
   return std::nullopt;
 }
 
-// The library asks for row after row while it builds the packet, so the values go from where they are
-// straight into it.
+// The library asks for row after row while it builds the packet, so the values go from where they
+// are straight into it.
 my_bool PreparedStatements::Impl::NextRow(void* self, MYSQL_BIND* to, unsigned row) {
   auto* impl = static_cast<Impl*>(self);
-  impl->refusal = impl->Fill(*impl->bulk_rows, impl->bulk_first + row, to);
-  return impl->refusal != 0;
+  impl->Fill(*impl->bulk_rows, impl->bulk_first + row, to);
+  return 0;
 }
 
-std::optional<DatabaseError> PreparedStatements::Impl::RunBulk(MYSQL_STMT* handle,
-                                                               const Rows& rows, size_t first,
-                                                               size_t count) {
+std::optional<DatabaseError> PreparedStatements::Impl::RunBulk(MYSQL_STMT* handle, const Rows& rows,
+                                                               size_t first, size_t count) {
   bulk_rows = &rows;
   bulk_first = first;
   const auto array_size = static_cast<unsigned>(count);
@@ -225,7 +217,6 @@ std::optional<DatabaseError> PreparedStatements::Impl::RunBulk(MYSQL_STMT* handl
   mysql_stmt_attr_set(handle, STMT_ATTR_CB_PARAM, reinterpret_cast<const void*>(&NextRow));
   mysql_stmt_attr_set(handle, STMT_ATTR_ARRAY_SIZE, &array_size);
   if (mysql_stmt_bind_param(handle, binds.data()) != 0 || mysql_stmt_execute(handle) != 0) {
-    if (refusal != 0) return std::nullopt;
     return ErrorOfStatement(handle);
   }
   return std::nullopt;
@@ -251,19 +242,11 @@ std::optional<DatabaseError> PreparedStatements::Execute(const Statement& statem
                                                          uint64_t* affected_rows) {
   HOLDFAST_CHECK(rows.columns == statement.columns.size());
   MYSQL_STMT* handle = nullptr;
+  if (auto error = Refuse(statement, rows, first, count, bytes_max)) return error;
   if (auto error = impl_->Prepare(statement, &handle)) return error;
   impl_->Lay(statement);
-  impl_->bytes = impl_->text.size();
-  impl_->bytes_max = bytes_max;
-  impl_->refusal = 0;
-  auto error = count == 1 ? impl_->RunOne(handle, rows, first)
-                          : impl_->RunBulk(handle, rows, first, count);
-  if (impl_->refusal == kTooLarge) {
-    return Refused(kTooLarge, "08S01", "the values are larger than max_allowed_packet");
-  }
-  if (impl_->refusal == kNotADatetime) {
-    return Refused(kNotADatetime, "22007", "a time is outside the years 0 to 9999");
-  }
+  auto error =
+      count == 1 ? impl_->RunOne(handle, rows, first) : impl_->RunBulk(handle, rows, first, count);
   if (!error.has_value()) *affected_rows = mysql_stmt_affected_rows(handle);
   return error;
 }

@@ -29,10 +29,10 @@ class PreparedStatements final {
   // Whether Execute takes more than one row.
   bool has_bulk() const;
 
-  // Runs `statement` with rows [first, first + count), as one statement. Returns what went wrong, with its
-  // verdict for a statement that is not COMMIT, or nullopt and the affected rows. Nothing is sent
-  // (1153) if the values take `bytes_max` or more. REQUIRES: count == 1 unless has_bulk(); each
-  // value has its column's type, or is NULL.
+  // Runs `statement` with rows [first, first + count), as one statement. Returns what went wrong,
+  // with its verdict for a statement that is not COMMIT, or nullopt and the affected rows. Nothing
+  // is sent if the values take `bytes_max` or more (1153), or a time fits no DATETIME (1292).
+  // REQUIRES: count == 1 unless has_bulk(); each value has its column's type, or is NULL.
   std::optional<DatabaseError> Execute(const Statement& statement, const Rows& rows, size_t first,
                                        size_t count, size_t bytes_max, uint64_t* affected_rows);
 

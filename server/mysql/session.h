@@ -1,5 +1,5 @@
-// The seam to the database: one session, as the writer sees it. The real one is Connection; tests use
-// a fake that runs the same statements on tables in memory, held to the same conformance suite.
+// The seam to the database: one session, as the writer sees it. The real one is Connection; tests
+// use a fake that runs the same statements on tables in memory, held to the same conformance suite.
 
 #pragma once
 
@@ -23,8 +23,8 @@ using Value = std::variant<std::monostate, int64_t, uint64_t, absl::string_view,
 
 enum class ColumnType : uint8_t { kInt64, kUint64, kText, kBinary, kTime };
 
-// A statement's fixed text. Built once; statements with the same text share what the server prepared.
-// Every text comes from the room `statement`; no value is ever part of it.
+// A statement's fixed text. Built once; statements with the same text share what the server
+// prepared. Every text comes from the room `statement`; no value is ever part of it.
 struct Statement {
   // For metrics and slow-statement logs: the table it works on.
   std::string table;
@@ -56,16 +56,18 @@ class Session {
 
   virtual absl::Status Begin() = 0;
 
-  // On failure the outcome is unknown if the error's verdict is kUnknown; otherwise nothing was committed.
+  // On failure the outcome is unknown if the error's verdict is kUnknown; otherwise nothing was
+  // committed.
   virtual absl::Status Commit() = 0;
 
   virtual absl::Status Rollback() = 0;
 
-  // Runs `statement` with rows [first, first + count) as one statement: all of them take effect or none. Returns the
-  // affected rows: for the no-op upsert those really inserted; for an UPDATE those changed.
-  // REQUIRES: a statement that is not multi_row is given exactly one row (which may be empty).
-  virtual absl::StatusOr<uint64_t> Execute(const Statement& statement, const Rows& rows, size_t first,
-                                           size_t count) = 0;
+  // Runs `statement` with rows [first, first + count) as one statement: all of them take effect or
+  // none. Returns the affected rows: for the no-op upsert those really inserted; for an UPDATE
+  // those changed. REQUIRES: a statement that is not multi_row is given exactly one row (which may
+  // be empty).
+  virtual absl::StatusOr<uint64_t> Execute(const Statement& statement, const Rows& rows,
+                                           size_t first, size_t count) = 0;
 
   // Runs a SELECT with one row of values.
   virtual absl::StatusOr<std::vector<ResultRow>> Query(const Statement& statement,
@@ -113,8 +115,8 @@ class SessionSource {
  public:
   virtual ~SessionSource() = default;
 
-  // Waits for a session until `deadline` (steady clock). DEADLINE_EXCEEDED if none became free; otherwise the
-  // error of connecting, with its verdict.
+  // Waits for a session until `deadline` (steady clock). DEADLINE_EXCEEDED if none became free;
+  // otherwise the error of connecting, with its verdict.
   virtual absl::StatusOr<Rented> Rent(absl::Time deadline) = 0;
 
   // Ends what the given session may still be doing on the server, from another connection, so that

@@ -10,15 +10,16 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+
 #include "server/base/status_macros.h"
 #include "server/mysql/errors.h"
 
 namespace holdfast::mysql {
 namespace {
 
-// Strict, so that nothing is cut or replaced on its way in. NO_BACKSLASH_ESCAPES is not among them: then
-// the escaping of the client library is the one that every server understands by default, and since
-// the mode is read back, it is certain.
+// Strict, so that nothing is cut or replaced on its way in. NO_BACKSLASH_ESCAPES is not among them:
+// then the escaping of the client library is the one that every server understands by default, and
+// since the mode is read back, it is certain.
 constexpr absl::string_view kSqlMode =
     "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_ENGINE_SUBSTITUTION";
@@ -32,12 +33,14 @@ struct Setting {
   std::string name;
   std::string value;  // As it is to be read back.
   Form form = Form::kNumber;
-  bool assigned = true;  // By SET @@SESSION; the others by a statement of their own or by the handshake.
+  bool assigned =
+      true;  // By SET @@SESSION; the others by a statement of their own or by the handshake.
 };
 
 // Servers take whole seconds.
 std::string Seconds(absl::Duration duration) {
-  return absl::StrCat(std::max<int64_t>(1, absl::ToInt64Seconds(absl::Ceil(duration, absl::Seconds(1)))));
+  return absl::StrCat(
+      std::max<int64_t>(1, absl::ToInt64Seconds(absl::Ceil(duration, absl::Seconds(1)))));
 }
 
 std::string IsolationVariable(Dialect dialect) {
@@ -54,7 +57,8 @@ std::vector<Setting> Settings(const DatabaseOptions& options, Dialect dialect) {
       {"foreign_key_checks", "1"},
       {"unique_checks", "1"},
       {"innodb_lock_wait_timeout", Seconds(options.lock_wait_timeout)},
-      {"lock_wait_timeout", Seconds(options.lock_wait_timeout)},  // For a table that is being altered.
+      {"lock_wait_timeout",
+       Seconds(options.lock_wait_timeout)},  // For a table that is being altered.
       {"wait_timeout", Seconds(options.idle_timeout)},
       {IsolationVariable(dialect), isolation, Form::kText, false},
       {"character_set_client", "utf8mb4", Form::kText, false},
@@ -64,20 +68,27 @@ std::vector<Setting> Settings(const DatabaseOptions& options, Dialect dialect) {
   if (dialect == Dialect::kMariaDb) {
     settings.push_back({"max_statement_time", Seconds(options.query_timeout)});
   } else {
-    settings.push_back({"max_execution_time",
-                        absl::StrCat(absl::ToInt64Milliseconds(options.query_timeout))});
+    settings.push_back(
+        {"max_execution_time", absl::StrCat(absl::ToInt64Milliseconds(options.query_timeout))});
   }
   return settings;
 }
 
 // What is read besides the settings.
 std::vector<absl::string_view> Facts(Dialect dialect) {
-  std::vector<absl::string_view> facts = {
-      "@@version",        "CONNECTION_ID()",   "UNIX_TIMESTAMP()",
-      "@@hostname",       "@@port",            "@@server_id",
-      "@@datadir",        "@@GLOBAL.read_only", "@@innodb_read_only",
-      "@@log_bin",        "@@sync_binlog",     "@@innodb_flush_log_at_trx_commit",
-      "@@max_allowed_packet"};
+  std::vector<absl::string_view> facts = {"@@version",
+                                          "CONNECTION_ID()",
+                                          "UNIX_TIMESTAMP()",
+                                          "@@hostname",
+                                          "@@port",
+                                          "@@server_id",
+                                          "@@datadir",
+                                          "@@GLOBAL.read_only",
+                                          "@@innodb_read_only",
+                                          "@@log_bin",
+                                          "@@sync_binlog",
+                                          "@@innodb_flush_log_at_trx_commit",
+                                          "@@max_allowed_packet"};
   if (dialect == Dialect::kMysql) {
     facts.push_back("@@server_uuid");
     facts.push_back("@@GLOBAL.super_read_only");
@@ -210,13 +221,14 @@ absl::StatusOr<ServerFacts> CheckSession(const DatabaseOptions& options, Dialect
   facts.connection_id = found.Number("CONNECTION_ID()");
   facts.identity = absl::StrCat(found.Text("@@hostname"), "|", found.Text("@@port"), "|",
                                 found.Text("@@server_id"), "|", found.Text("@@datadir"));
-  if (dialect == Dialect::kMysql) absl::StrAppend(&facts.identity, "|", found.Text("@@server_uuid"));
+  if (dialect == Dialect::kMysql)
+    absl::StrAppend(&facts.identity, "|", found.Text("@@server_uuid"));
   int64_t up_seconds = 0;
   if (!absl::SimpleAtoi(uptime[1].value_or(""), &up_seconds)) {
     return Refuse(flow::Verdict::kOutage, "the server's uptime cannot be read");
   }
-  facts.started_at = absl::FromUnixSeconds(
-      static_cast<int64_t>(found.Number("UNIX_TIMESTAMP()")) - up_seconds);
+  facts.started_at =
+      absl::FromUnixSeconds(static_cast<int64_t>(found.Number("UNIX_TIMESTAMP()")) - up_seconds);
   const uint64_t packet_bytes_max = found.Number("@@max_allowed_packet");
   facts.statement_bytes_max = StatementBytesMax(packet_bytes_max);
   JudgeDurability(found, &facts);

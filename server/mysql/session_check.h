@@ -1,5 +1,6 @@
 // What every new connection is told, and whether the server took it. Pure: texts out, answers in. A
-// setting that is only asked for and not read back is a guess: proxies and servers drop some silently.
+// setting that is only asked for and not read back is a guess: proxies and servers drop some
+// silently.
 
 #pragma once
 
@@ -10,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+
 #include "server/mysql/pool.h"
 #include "server/mysql/session.h"
 
@@ -22,8 +24,8 @@ enum class Dialect { kMysql, kMariaDb };
 struct ServerFacts {
   std::string version;
   uint64_t connection_id = 0;
-  std::string identity;       // Tells this server from any other.
-  absl::Time started_at;      // By the server's clock, to a second or two.
+  std::string identity;   // Tells this server from any other.
+  absl::Time started_at;  // By the server's clock, to a second or two.
   size_t statement_bytes_max = 0;
   bool durable_commits = true;
   std::vector<std::string> warnings;
@@ -36,13 +38,14 @@ struct ServerFacts {
 // The statements that set a session up. Without answers.
 std::vector<std::string> SetupStatements(const DatabaseOptions& options, Dialect dialect);
 
-// The SELECT that reads back the settings and the facts, in one row; and how long the server has been up,
-// as the second column of one row.
+// The SELECT that reads back the settings and the facts, in one row; and how long the server has
+// been up, as the second column of one row.
 std::string ReadBackQuery(Dialect dialect);
 inline constexpr absl::string_view kUptimeQuery = "SHOW GLOBAL STATUS LIKE 'Uptime'";
 
-// The facts, from the answers to both. An error of verdict kElsewhere if the server is read-only, of
-// kOutage, naming the setting, what was asked for and what was found, if a setting was not taken.
+// The facts, from the answers to both. An error of verdict kElsewhere if the server is read-only,
+// of kOutage, naming the setting, what was asked for and what was found, if a setting was not
+// taken.
 absl::StatusOr<ServerFacts> CheckSession(const DatabaseOptions& options, Dialect dialect,
                                          const ResultRow& answers, const ResultRow& uptime);
 

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/civil_time.h"
+
 #include "server/base/check.h"
 
 namespace holdfast::mysql {
@@ -32,8 +33,7 @@ void AppendQuoted(absl::string_view text, st_mysql* connection, std::string* sql
   char* out = sql->data() + start;
   *out = '\'';
   const unsigned long length =
-      text.empty() ? 0
-                   : mysql_real_escape_string(connection, out + 1, text.data(), text.size());
+      text.empty() ? 0 : mysql_real_escape_string(connection, out + 1, text.data(), text.size());
   out[1 + length] = '\'';
   sql->resize(start + length + 2);
 }
@@ -100,8 +100,7 @@ size_t EstimateBytes(const Statement& statement, const Rows& rows, size_t first,
 size_t BoundRowBytes(const Rows& rows, size_t row) {
   size_t bytes = 0;
   for (size_t column = 0; column < rows.columns; ++column) {
-    const auto* text =
-        std::get_if<absl::string_view>(&rows.values[row * rows.columns + column]);
+    const auto* text = std::get_if<absl::string_view>(&rows.values[row * rows.columns + column]);
     bytes += kTextOverhead + (text == nullptr ? sizeof(int64_t) : text->size());
   }
   return bytes;
@@ -111,6 +110,22 @@ bool FitsDatetime(absl::Time time) {
   static const absl::Time begin = absl::FromCivil(absl::CivilSecond(0), absl::UTCTimeZone());
   static const absl::Time end = absl::FromCivil(absl::CivilSecond(10000), absl::UTCTimeZone());
   return time >= begin && time < end;
+}
+
+bool TimesFit(const Rows& rows, size_t first, size_t count) {
+  for (size_t i = first * rows.columns; i < (first + count) * rows.columns; ++i) {
+    const auto* time = std::get_if<absl::Time>(&rows.values[i]);
+    if (time != nullptr && !FitsDatetime(*time)) return false;
+  }
+  return true;
+}
+
+DatabaseError NotADatetime() {
+  return {1292, "22007", "a time is outside the years 0 to 9999", flow::Verdict::kReject};
+}
+
+DatabaseError ValuesTooLarge() {
+  return {1153, "08S01", "the values are larger than max_allowed_packet", flow::Verdict::kReject};
 }
 
 void AppendLiteral(const Value& value, ColumnType type, st_mysql* connection, std::string* sql) {

@@ -1,18 +1,23 @@
-// What a lane has to write next, from memory while it keeps up and from the journal when it does not.
+// What a lane has to write next, from memory while it keeps up and from the journal when it does
+// not.
 //
-// `next` is the ordinal after the last one that was queued or handed out, `head` the last durable one.
-// Invariants:
+// `next` is the ordinal after the last one that was queued or handed out, `head` the last durable
+// one. Invariants:
 //
-//  1. What is handed out rises by one from event to event, beginning after the seat's position. Only
+//  1. What is handed out rises by one from event to event, beginning after the seat's position.
+//  Only
 //     what the journal has lost (damage that it reports) is passed over.
-//  2. An event that becomes durable is queued if and only if its ordinal is `next`, there is memory,
-//     and the feed is open. So the feed is hot when next = head + 1 and cold otherwise; nothing else
-//     says which. One event that is not queued makes `next` stand still below `head`, and whatever
-//     follows is not queued either, until the journal has been read up to `head`.
+//  2. An event that becomes durable is queued if and only if its ordinal is `next`, there is
+//  memory,
+//     and the feed is open. So the feed is hot when next = head + 1 and cold otherwise; nothing
+//     else says which. One event that is not queued makes `next` stand still below `head`, and
+//     whatever follows is not queued either, until the journal has been read up to `head`.
 //  3. The journal is read only while the queue is empty, so the queue never holds an event twice.
-//  4. Nothing beyond `head` is handed out, even if the journal has it already: the pipeline does not
+//  4. Nothing beyond `head` is handed out, even if the journal has it already: the pipeline does
+//  not
 //     know of it yet.
-//  5. Out of the common memory a feed holds no more than its part, and nothing while it is closed; what
+//  5. Out of the common memory a feed holds no more than its part, and nothing while it is closed;
+//  what
 //     it reads takes no more than the lane's own share, and at most one slice of reading beyond it.
 
 #pragma once
@@ -26,6 +31,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+
 #include "server/base/clock.h"
 #include "server/event/batch.h"
 #include "server/journal/journal.h"
@@ -67,11 +73,12 @@ class Feed final {
 
   enum class Outcome {
     kEvents,   // `cut` holds what one transaction may.
-    kLost,     // The journal has lost everything from the last event handed out through handed_through().
+    kLost,     // The journal has lost everything from the last event handed out through
+               // handed_through().
     kStopped,  // Stop was called.
   };
-  // Waits for events and moves them to `cut`, which is empty. UNAVAILABLE: the journal cannot be read
-  // just now; nothing is skipped, ask again. REQUIRES: SeatAt was called.
+  // Waits for events and moves them to `cut`, which is empty. UNAVAILABLE: the journal cannot be
+  // read just now; nothing is skipped, ask again. REQUIRES: SeatAt was called.
   absl::StatusOr<Outcome> Next(std::vector<event::Accepted>* cut);
 
   // Closes: gives up the queue, and moves `cut` to the lane's own share, event by event the same.
@@ -81,7 +88,8 @@ class Feed final {
 
   // The last ordinal that was handed out, or passed over as lost.
   uint64_t handed_through() const;
-  // The offset up to which nothing is pending, if that is so up to `offset` and nothing is handed out.
+  // The offset up to which nothing is pending, if that is so up to `offset` and nothing is handed
+  // out.
   uint64_t SettledThrough(uint64_t offset) const;
 
   void Stop();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/mysql/errors.h"
@@ -159,7 +160,8 @@ Lane::Then Lane::DeliverCut() {
       case writer::Written::Kind::kReseated:
         if (sink_->seat().position > feed_->head()) {
           base::LogError(
-              "the database has more of a lane than the journal ever had; the lane is opened again. "
+              "the database has more of a lane than the journal ever had; the lane is opened "
+              "again. "
               "If this repeats, another process writes under the same writer id",
               {{"lane", name_}, {"writer_id", writer_id_}});
           return Then::kOpenAgain;

@@ -6,7 +6,8 @@
 //     the seat's position (the feed's part: feed.h).
 //  2. After a failed attempt the next one is made with the same events, in the same cut, until the
 //     sink has settled them or has said that the seat is elsewhere.
-//  3. A lane that fails with more than a quick retry holds nothing but that cut, in its own share of
+//  3. A lane that fails with more than a quick retry holds nothing but that cut, in its own share
+//  of
 //     the memory: it cannot crowd out another.
 //  4. A fenced lane never writes again.
 
@@ -23,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+
 #include "server/base/clock.h"
 #include "server/event/batch.h"
 #include "server/flow/retry_policy.h"
@@ -36,8 +38,8 @@ namespace holdfast::pipeline {
 // How far a lane has come.
 struct Settled {
   event::Lane lane = 0;
-  uint64_t position = 0;        // Every event up to this ordinal is settled, or lost.
-  uint64_t offset = 0;          // No event of the lane up to this offset is pending.
+  uint64_t position = 0;             // Every event up to this ordinal is settled, or lost.
+  uint64_t offset = 0;               // No event of the lane up to this offset is pending.
   std::vector<event::Id> producers;  // Those that had events in it; may repeat.
   std::vector<writer::Rejection> rejections;
 };
@@ -104,10 +106,10 @@ class Lane final {
   // The thread's own.
   const std::unique_ptr<Sink> sink_;
   flow::RetryPolicy retry_;
-  std::vector<event::Accepted> cut_;  // Under way.
-  bool gave_up_ = false;                      // The cut is in the lane's own share, the feed is closed.
-  bool offset_known_ = false;                 // The listener has an offset since the last seat.
-  std::optional<flow::Verdict> logged_;       // What this run of failures was last logged as.
+  std::vector<event::Accepted> cut_;     // Under way.
+  bool gave_up_ = false;                 // The cut is in the lane's own share, the feed is closed.
+  bool offset_known_ = false;            // The listener has an offset since the last seat.
+  std::optional<flow::Verdict> logged_;  // What this run of failures was last logged as.
 
   std::thread thread_;
 

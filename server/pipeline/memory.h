@@ -1,9 +1,9 @@
 // How much memory the lanes' events take, and who may take more.
 //
 // Half of it is for events that come straight from the journal's thread, first come, first served;
-// when it is used up, events are left to the journal. The other half is split evenly: every lane has
-// a share of its own, so that one that reads from the journal, or keeps a batch that fails, never
-// waits for the memory of another.
+// when it is used up, events are left to the journal. The other half is split evenly: every lane
+// has a share of its own, so that one that reads from the journal, or keeps a batch that fails,
+// never waits for the memory of another.
 
 #pragma once
 
@@ -27,8 +27,8 @@ class Memory final {
   // `batch`, counted until the last copy of the returned pointer is gone; null if there is no room.
   std::shared_ptr<const event::Batch> TryHold(std::shared_ptr<const event::Batch> batch);
 
-  // As TryHold, out of a lane's own share: always succeeds. The lane sees to it that it takes no more
-  // than its share, but for what one event may be over.
+  // As TryHold, out of a lane's own share: always succeeds. The lane sees to it that it takes no
+  // more than its share, but for what one event may be over.
   std::shared_ptr<const event::Batch> Hold(std::shared_ptr<const event::Batch> batch);
 
   // What a lane may hold of its own.

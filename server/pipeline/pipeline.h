@@ -4,9 +4,9 @@
 //          -> lane (a thread each): take all that waits, write it -> tell the gateways "committed",
 //             tell the journal what may go.
 //
-// A lane is fed from memory while it keeps up. One that falls behind, or is stopped, gives up what it
-// holds in memory and goes on from its own place in the journal, so that memory stays bounded and no
-// lane stalls another.
+// A lane is fed from memory while it keeps up. One that falls behind, or is stopped, gives up what
+// it holds in memory and goes on from its own place in the journal, so that memory stays bounded
+// and no lane stalls another.
 
 #pragma once
 
@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+
 #include "server/base/clock.h"
 #include "server/event/batch.h"
 #include "server/flow/retry_policy.h"
@@ -35,7 +36,10 @@ struct PipelineOptions {
   // setting that still hold events are drained beside these.
   int lanes_per_kind = 2;
 
-  // Events in memory, over all lanes. Beyond it lanes are fed from the journal.
+  // Events in memory, parsed, over all lanes; exceeded by no more than one event for each lane.
+  // Half of it is for events that come straight from the journal's thread; beyond that lanes are
+  // fed from the journal, each with an equal part of the other half. Smaller: more is read back,
+  // and transactions are smaller, since none is larger than a lane's part.
   size_t memory_bytes_max = size_t{32} << 20;
 
   // The most bytes of events in one transaction.
@@ -59,7 +63,8 @@ class StreamObserver {
   virtual void OnRejected(const writer::Rejection& rejection) = 0;
   // There is room again, after RoomOrNotify said no.
   virtual void OnRoom() = 0;
-  // Another stream took over the producer; or nothing more will be acknowledged (DATA_LOSS).
+  // Another stream took over the producer (ABORTED); or nothing more will be acknowledged: the
+  // journal failed (DATA_LOSS) or the pipeline has stopped (UNAVAILABLE). The last call.
   virtual void OnEnd(const absl::Status& reason) = 0;
 };
 
@@ -75,10 +80,12 @@ enum class LaneState { kIdle, kBusy, kRetrying, kStopped, kFenced };
 struct LaneReport {
   event::Lane lane = 0;
   LaneState state = LaneState::kIdle;
-  std::string reason;      // Why it is not moving, and what to do.
-  bool seated = false;     // Whether `seat` is known.
+  std::string reason;   // Why it is not moving, and what to do.
+  bool seated = false;  // Whether `seat` is known.
   writer::Seat seat;
-  uint64_t head = 0;       // The last journaled ordinal: pending = head - seat.position.
+  uint64_t head = 0;  // The last journaled ordinal: pending = head - seat.position.
+  // Since the oldest pending event was accepted. When that has yet to be read from the journal:
+  // since the last one read before it was, or the first that this run could not take into memory.
   absl::Duration oldest_age = absl::ZeroDuration();
 };
 
@@ -102,16 +109,19 @@ class Pipeline {
   int lanes_per_kind() const { return lanes_per_kind_; }
 
   // Streams. Attach ends an earlier stream of the same producer (its OnEnd) and returns the last
-  // sequence that is held. Detach returns once no call to the observer is running.
+  // sequence that is held; the observer is told at once how far the producer has come. Detach
+  // returns once no call to the observer is running. REQUIRES: Attach with an observer that is not
+  // attached and a producer that is not nil; Detach not within a call to the same observer.
   virtual uint64_t Attach(const event::Id& producer, StreamObserver* observer) = 0;
   virtual void Detach(const event::Id& producer, StreamObserver* observer) = 0;
 
-  // Hands in a batch; errors as in journal::Journal::Append. Never blocks. Progress is reported to the
-  // producer's observer.
+  // Hands in a batch; errors as in journal::Journal::Append. Never blocks. Progress is reported to
+  // the producer's observer.
   virtual absl::Status Submit(std::shared_ptr<const event::Batch> batch) = 0;
 
-  // As Submit, and calls `done` exactly once on a thread of the pipeline (or, on an immediate failure,
-  // on the caller's): once the batch is journaled, or, if `until_committed`, settled. Returns a number for Cancel.
+  // As Submit, and calls `done` exactly once on a thread of the pipeline (or, on an immediate
+  // failure, on the caller's): once the batch is journaled, or, if `until_committed`, settled.
+  // Returns a number for Cancel.
   virtual uint64_t SubmitAndWait(std::shared_ptr<const event::Batch> batch, bool until_committed,
                                  absl::AnyInvocable<void(Receipt)> done) = 0;
   // The caller no longer waits: `done` is called with CANCELLED unless it was called already. The

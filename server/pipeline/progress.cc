@@ -63,9 +63,13 @@ void Progress::OnDurable(const journal::Durable& durable) {
 
 void Progress::OnSeated(event::Lane lane, uint64_t position) {
   LaneBook& book = lanes_[lane];
+  if (position >= book.head) {
+    ledger_.Settled(lane, kNothingPending);
+  } else if (book.seated) {
+    ledger_.Settled(lane, 0);  // Until its first event is read, nothing is known.
+  }
   book.seated = true;
   book.position = position;
-  ledger_.Settled(lane, position >= book.head ? kNothingPending : 0);
 }
 
 void Progress::OnSettled(event::Lane lane, uint64_t position, uint64_t offset) {
@@ -118,9 +122,8 @@ bool Progress::AllSettled() const {
 }
 
 bool Progress::MaySettle() const {
-  return std::any_of(lanes_.begin(), lanes_.end(), [this](const LaneBook& book) {
-    return !IsSettled(book) && !book.fenced;
-  });
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [this](const LaneBook& book) { return !IsSettled(book) && !book.fenced; });
 }
 
 }  // namespace holdfast::pipeline

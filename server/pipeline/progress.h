@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
+
 #include "server/event/event_id.h"
 #include "server/event/kind.h"
 #include "server/flow/producer_ledger.h"

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+
 #include "server/base/clock.h"
 #include "server/event/batch.h"
 #include "server/journal/journal.h"

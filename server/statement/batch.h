@@ -63,8 +63,9 @@ class Batch {
   // Which of the events row `row` stands for.
   size_t EventOfRow(size_t row) const { return row_events_[row]; }
 
-  // The database refused row `row`. Events of the same id and content share its fate.
-  virtual void Reject(size_t row) = 0;
+  // The database refused row `row`. Events of the same id and content share its fate. Returns them
+  // all.
+  virtual std::vector<size_t> Reject(size_t row) = 0;
 
   // Of rows [first, first + count), fewer were inserted than were sent. What to ask to learn which;
   // none if the id alone makes a duplicate: then say how many with NoteDuplicates.
@@ -91,10 +92,5 @@ class Batch {
  private:
   uint64_t unnamed_duplicates_ = 0;
 };
-
-// The moment that a timestamp says, with whole microseconds.
-inline absl::Time ToTime(int64_t seconds, int32_t nanos) {
-  return absl::FromUnixSeconds(seconds) + absl::Microseconds(nanos / 1000);
-}
 
 }  // namespace holdfast::statement

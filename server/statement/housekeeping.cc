@@ -23,13 +23,23 @@ Call FindOldLanes(absl::Time before) {
       Fixed(kLanesTable,
             absl::StrCat("SELECT writer_id, lane FROM holdfast_lanes WHERE updated_at < ? "
                          "ORDER BY updated_at LIMIT ",
-                         kOldLanesAtOnce),
+                         kLanesAtOnce),
             {ColumnType::kTime});
   return OneRow(statement, {before});
 }
 
-absl::StatusOr<OldLane> ReadOldLane(const mysql::ResultRow& answer) {
-  OldLane lane;
+Call FindIdleLanes(absl::string_view writer_id, absl::Time before) {
+  static const mysql::Statement* const statement =
+      Fixed(kLanesTable,
+            absl::StrCat("SELECT writer_id, lane FROM holdfast_lanes WHERE writer_id = ? "
+                         "AND updated_at < ? ORDER BY updated_at LIMIT ",
+                         kLanesAtOnce),
+            {ColumnType::kText, ColumnType::kTime});
+  return OneRow(statement, {writer_id, before});
+}
+
+absl::StatusOr<FoundLane> ReadFoundLane(const mysql::ResultRow& answer) {
+  FoundLane lane;
   HOLDFAST_ASSIGN_OR_RETURN(lane.writer_id, ReadText(answer, 0));
   HOLDFAST_ASSIGN_OR_RETURN(lane.lane, ReadText(answer, 1));
   return lane;

@@ -14,18 +14,20 @@
 namespace holdfast::statement {
 
 inline constexpr uint64_t kExpiredHitsAtOnce = 1000;
-inline constexpr uint64_t kOldLanesAtOnce = 100;
+inline constexpr uint64_t kLanesAtOnce = 100;
 
 // Forgets the oldest ids of hits from before `before`, at most kExpiredHitsAtOnce.
 Call DeleteExpiredHits(absl::Time before);
 
-// The lanes that nobody has written to since `before`, at most kOldLanesAtOnce.
+// The lanes that nobody has written to since `before`, of every writer or of one; at most
+// kLanesAtOnce.
 Call FindOldLanes(absl::Time before);
-struct OldLane {
+Call FindIdleLanes(absl::string_view writer_id, absl::Time before);
+struct FoundLane {
   std::string writer_id;
   std::string lane;
 };
-absl::StatusOr<OldLane> ReadOldLane(const mysql::ResultRow& answer);
+absl::StatusOr<FoundLane> ReadFoundLane(const mysql::ResultRow& answer);
 
 // Deletes a lane's row if it is still as old.
 Call DeleteOldLane(const LaneKey& key, absl::Time before);

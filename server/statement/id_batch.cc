@@ -82,12 +82,13 @@ absl::Span<const IdBatch::Follower> IdBatch::FollowersOf(size_t row) const {
       .subspan(static_cast<size_t>(first - followers_.begin()), static_cast<size_t>(last - first));
 }
 
-void IdBatch::Reject(size_t row) {
-  fates_[row_events_[row]] = Fate::kRejected;
+std::vector<size_t> IdBatch::Reject(size_t row) {
+  std::vector<size_t> rejected = {EventOfRow(row)};
   for (const Follower& follower : FollowersOf(row)) {
-    Fate& fate = fates_[follower.event];
-    if (fate == Fate::kDuplicate) fate = Fate::kRejected;
+    if (fates_[follower.event] == Fate::kDuplicate) rejected.push_back(follower.event);
   }
+  for (const size_t event : rejected) fates_[event] = Fate::kRejected;
+  return rejected;
 }
 
 std::vector<Call> IdBatch::LookUps(size_t first, size_t count) const {

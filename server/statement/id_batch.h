@@ -13,7 +13,7 @@ namespace holdfast::statement {
 
 class IdBatch : public Batch {
  public:
-  void Reject(size_t row) final;
+  std::vector<size_t> Reject(size_t row) final;
   std::vector<Call> LookUps(size_t first, size_t count) const final;
   absl::Status Learn(const mysql::ResultRow& answer) final;
 

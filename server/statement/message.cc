@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "server/event/window.h"
+
 namespace holdfast::statement {
 namespace {
 
@@ -101,18 +103,18 @@ void MessageBatch::MakeRows() {
     values.push_back(Optional(message.has_ad_image_url(), message.ad_image_url()));
     values.push_back(Optional(message.has_ad_name(), message.ad_name()));
     values.push_back(Optional(message.has_referral_json(), message.referral_json()));
-    values.emplace_back(ToTime(event.occurred_at().seconds(), event.occurred_at().nanos()));
+    values.emplace_back(event::OccurredAt(event));
   }
 }
 
-void MessageBatch::Reject(size_t row) {
-  fates_[row_events_[row]] = Fate::kRejected;
+std::vector<size_t> MessageBatch::Reject(size_t row) {
+  std::vector<size_t> rejected = {EventOfRow(row)};
   const auto [first, last] = std::equal_range(
       followers_.begin(), followers_.end(), Follower{static_cast<uint32_t>(row), 0},
       [](const Follower& a, const Follower& b) { return a.row < b.row; });
-  for (auto follower = first; follower != last; ++follower) {
-    fates_[follower->event] = Fate::kRejected;
-  }
+  for (auto follower = first; follower != last; ++follower) rejected.push_back(follower->event);
+  for (const size_t event : rejected) fates_[event] = Fate::kRejected;
+  return rejected;
 }
 
 absl::Status MessageBatch::Learn(const mysql::ResultRow&) {

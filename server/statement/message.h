@@ -13,7 +13,7 @@ class MessageBatch final : public Batch {
  public:
   explicit MessageBatch(absl::Span<const event::Accepted> events);
 
-  void Reject(size_t row) override;
+  std::vector<size_t> Reject(size_t row) override;
   // None: a second delivery is a duplicate, whatever it says.
   std::vector<Call> LookUps(size_t, size_t) const override { return {}; }
   absl::Status Learn(const mysql::ResultRow& answer) override;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "server/event/event_id.h"
+#include "server/event/window.h"
 
 namespace holdfast::statement {
 namespace {
@@ -55,30 +56,12 @@ const mysql::Statement* KeepObserved() {
   return statement;
 }
 
-struct Window {
-  absl::string_view name;
-  int64_t seconds;
-};
-
-Window WindowOf(v1::WindowType type) {
-  switch (type) {
-    case v1::WINDOW_TYPE_MINUTE:
-      return {"minute", 60};
-    case v1::WINDOW_TYPE_HOUR:
-      return {"hour", 3600};
-    case v1::WINDOW_TYPE_DAY:
-      return {"day", 86400};
-    default:
-      return {"second", 1};
-  }
-}
-
 // A row of rate_limit_records. The views point into the events or into constants.
 struct RecordKey {
   absl::string_view identifier;
   absl::string_view window_type;
   absl::string_view route_path;
-  int64_t window_start;  // In seconds since 1970.
+  absl::Time window_start;
 
   auto tie() const { return std::tie(identifier, window_type, route_path, window_start); }
   bool operator==(const RecordKey& other) const { return tie() == other.tie(); }
@@ -93,7 +76,7 @@ struct RecordKey {
 struct Record {
   RecordKey key;
   int64_t count = 0;
-  int64_t window_end = 0;
+  absl::Time window_end;
 };
 
 // The rows of one of the two statements, each key once.
@@ -102,13 +85,9 @@ class Records {
   // The record of `event`; its count is 0 if it is new.
   Record& At(const v1::Event& event, absl::string_view identifier) {
     const v1::RateLimitEvent& rate = event.rate_limit();
-    const Window window = WindowOf(rate.window_type());
-    const int64_t occurred = event.occurred_at().seconds();
-    const int64_t start = rate.has_window_start() ? rate.window_start().seconds()
-                                                  : occurred - occurred % window.seconds;
-    const int64_t end =
-        rate.has_window_end() ? rate.window_end().seconds() : start + window.seconds;
-    const RecordKey key = {identifier, window.name, rate.route_path(), start};
+    const absl::Time end = event::WindowEnd(event);
+    const RecordKey key = {identifier, event::WindowTypeName(rate.window_type()), rate.route_path(),
+                           event::WindowStart(event)};
     const auto [found, is_new] = index_.try_emplace(key, static_cast<uint32_t>(records_.size()));
     if (is_new) records_.push_back({key, 0, end});
     Record& record = records_[found->second];
@@ -130,8 +109,8 @@ class Records {
       values.emplace_back(record.key.window_type);
       values.emplace_back(record.key.route_path);
       values.emplace_back(record.count);
-      values.emplace_back(absl::FromUnixSeconds(record.key.window_start));
-      values.emplace_back(absl::FromUnixSeconds(record.window_end));
+      values.emplace_back(record.key.window_start);
+      values.emplace_back(record.window_end);
     }
     calls.push_back(std::move(call));
   }
@@ -170,7 +149,7 @@ void RateLimitBatch::MakeRows() {
     values.emplace_back(rows()[row].id.view());
     values.emplace_back(uint64_t{rows()[row].content_hash});
     values.emplace_back(tag());
-    values.emplace_back(ToTime(event.occurred_at().seconds(), event.occurred_at().nanos()));
+    values.emplace_back(event::OccurredAt(event));
   }
 }
 

@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 
 #include "server/event/event_id.h"
+#include "server/event/window.h"
 
 namespace holdfast::statement {
 namespace {
@@ -174,7 +175,7 @@ void UsageBatch::MakeRows() {
     values.emplace_back(int64_t{usage.long_context() ? 1 : 0});
     values.emplace_back(int64_t{usage.cost_micros()});
     values.emplace_back(int64_t{usage.real_cost_micros()});
-    values.emplace_back(ToTime(event.occurred_at().seconds(), event.occurred_at().nanos()));
+    values.emplace_back(event::OccurredAt(event));
     values.emplace_back(uint64_t{rows()[row].content_hash});
     values.emplace_back(tag());
   }

@@ -1,14 +1,15 @@
 // Makes one lane's batches true in the database, each exactly once.
 //
-// A batch is one transaction: move the lane's position by compare-and-set, insert the raw rows (sorted
-// by primary key), add to the counters derived from the rows that were really new (sorted by key, so
-// that hot rows are locked only for the last statement), COMMIT. Because the position moves in the
-// same transaction, a batch whose COMMIT was lost on the wire is settled by running it again: if the
-// position is already where the batch would put it, it had committed. That is decided by the UPDATE and by a
-// locking read, never by a plain SELECT, which shows the old value while the old server thread lives.
+// A batch is one transaction: move the lane's position by compare-and-set, insert the raw rows
+// (sorted by primary key), add to the counters derived from the rows that were really new (sorted
+// by key, so that hot rows are locked only for the last statement), COMMIT. Because the position
+// moves in the same transaction, a batch whose COMMIT was lost on the wire is settled by running it
+// again: if the position is already where the batch would put it, it had committed. That is decided
+// by the UPDATE and by a locking read, never by a plain SELECT, which shows the old value while the
+// old server thread lives.
 //
-// An event that the database rejects is found by bisecting and goes to quarantine in the transaction
-// that moves the lane past it.
+// An event that the database rejects is found by bisecting and goes to quarantine in the
+// transaction that moves the lane past it.
 
 #pragma once
 
@@ -21,18 +22,27 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+
 #include "server/base/clock.h"
 #include "server/event/batch.h"
 #include "server/metrics/metrics.h"
 #include "server/mysql/session.h"
 
+namespace holdfast::statement {
+struct LaneRow;
+}
+
 namespace holdfast::writer {
+
+class Attempt;
+class Transaction;
 
 struct WriterOptions {
   std::string writer_id;  // Whose lanes these are. 1 to 64 bytes.
-  event::Id journal_id;  // Whose ordinals the positions count.
+  event::Id journal_id;   // Whose ordinals the positions count.
 
-  // The most events in one transaction. Larger: fewer commits, longer locks, more to redo after a deadlock.
+  // The most events in one transaction. Larger: fewer commits, longer locks, more to redo after a
+  // deadlock.
   int rows_max = 4096;
 
   // Where hours and days begin for the counters, as an offset from UTC in whole minutes.
@@ -55,7 +65,8 @@ struct Seat {
   uint64_t committed = 0;
   uint64_t duplicate = 0;
   uint64_t quarantined = 0;
-  int64_t adjusted = 0;   // Ordinals that a damaged journal lost (+), or had lost and used again (-).
+  int64_t adjusted =
+      0;  // Ordinals that a damaged journal lost (+), or had lost and used again (-).
 };
 
 // An event that went to quarantine.
@@ -72,9 +83,10 @@ struct Rejection {
 struct Written {
   enum class Kind {
     kCommitted,  // The first `done` events are settled; go on with the rest.
-    kReseated,   // Nothing was written: the lane's position in the database is not where this writer
-                 // left it (a failover lost commits, or a lost COMMIT of another cut). Go on after seat().position.
-    kFenced,     // Nothing was written: another process took the lane. Do not write again.
+    kReseated,  // Nothing was written: the lane's row in the database is not as this writer left it
+                // (a failover lost commits, or the row was deleted and is made anew, at 0). Go on
+                // after seat().position.
+    kFenced,    // Nothing was written: another process took the lane. Do not write again.
   };
   Kind kind = Kind::kCommitted;
   size_t done = 0;
@@ -92,20 +104,42 @@ class LaneWriter final {
   // Takes the lane: makes its row if there is none, raises its epoch (which fences whoever had it),
   // reads its position. If the row belongs to another journal it starts at 0; if it is beyond
   // `recovered_head` it goes back to that. One attempt; on failure nothing changed, or an epoch was
-  // raised in vain: call it again. Checks that the database's stats_utc_offset is ours; if it is not, the verdict is kOutage.
+  // raised in vain: call it again. Checks that the database's stats_utc_offset is ours; if it is
+  // not, the verdict is kOutage.
   absl::Status Open();
   bool is_open() const { return seat_.has_value(); }
 
   // One attempt to write `events`. After a failure the caller waits as the error's verdict asks
-  // (mysql::VerdictOf) and calls again with the same events; kReject is never returned.
-  // REQUIRES: is_open(); events not empty, at most rows_max, ordinals rising from above seat().position.
+  // (mysql::VerdictOf) and calls again with the same events; kReject is never returned. A batch
+  // whose COMMIT got no answer is settled by the next call, with the rejections that it had.
+  // REQUIRES: is_open(); events not empty, at most rows_max, ordinals rising from above
+  // seat().position.
   absl::StatusOr<Written> Write(absl::Span<const event::Accepted> events);
 
   // REQUIRES: is_open().
   const Seat& seat() const { return *seat_; }
 
  private:
-  struct Attempt;
+  // A COMMIT whose answer is not known: where it would have put the lane, and what it would have
+  // refused.
+  struct InDoubt {
+    uint64_t position = 0;
+    std::vector<Rejection> rejections;
+  };
+
+  absl::StatusOr<Written> WriteOnce(absl::Span<const event::Accepted> events,
+                                    const absl::Status* condemned);
+  absl::StatusOr<Written> Commit(Transaction& transaction, Attempt& attempt,
+                                 absl::Span<const event::Accepted> events);
+  absl::StatusOr<Written> NotMoved(const std::optional<statement::LaneRow>& found,
+                                   absl::Span<const event::Accepted> events);
+  absl::StatusOr<Written> Reopen();
+  absl::Status Take(Transaction& transaction);
+  absl::Status CheckStatsUtcOffset(Transaction& transaction);
+  void TakeSeat(const statement::LaneRow& row);
+  void CountOutcomes();
+  void LogRejections(const std::vector<Rejection>& rejections) const;
+  absl::Status Fail(absl::Status failure);
 
   const WriterOptions options_;
   const event::Lane lane_;
@@ -114,7 +148,14 @@ class LaneWriter final {
   base::Clock& clock_;
   metrics::Metrics& metrics_;
 
+  const std::string name_;
+
   std::optional<Seat> seat_;
+  Seat counted_;  // The books as far as the metrics have them: each outcome is counted once.
+  std::optional<InDoubt> in_doubt_;
+  // Events in one transaction, at most: cut down to find one that is rejected by another statement
+  // than its own row's, doubled again with each success.
+  size_t batch_limit_;
 };
 
 }  // namespace holdfast::writer

@@ -123,6 +123,8 @@ class Session:
                 raise AssertionError(f"the connection ended in: {statement[:80]}: {answer}")
             if line == mark:
                 return answer
+            if line.startswith("ERROR "):
+                raise AssertionError(f"{line} in: {statement[:80]}")
             answer.append(line)
 
     def close(self):

@@ -36,7 +36,7 @@ class TwoDaemonsTest(harness.DaemonTest):
         return answer
 
     def send(self, daemon, file):
-        return subprocess.Popen([harness.BIN / "holdfast", "send", "--target", daemon.target, file],
+        return subprocess.Popen([harness.BIN / "holdfast", "send", "--to", daemon.target, file],
                                 env=daemon.environment(), stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
 

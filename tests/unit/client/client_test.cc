@@ -188,7 +188,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, ClientUnderDeathsTest,
                                            Chaos{2, v1::ACK_LEVEL_COMMITTED},
                                            Chaos{3, v1::ACK_LEVEL_JOURNALED},
                                            Chaos{4, v1::ACK_LEVEL_COMMITTED}),
-                         [](const auto& info) { return absl::StrCat("Seed", info.param.seed); });
+                         [](const auto& test) { return absl::StrCat("Seed", test.param.seed); });
 
 TEST_F(ClientTest, WhatIsOnItsWayStaysWithinTheWindow) {
   options_.window = 10;

@@ -1,0 +1,115 @@
+#include "client/cli/send_command.h"
+
+#include <iostream>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+
+#include "client/cli/flags.h"
+#include "client/cli/line_format.h"
+#include "client/cli/sender.h"
+
+namespace holdfast::client {
+namespace {
+
+constexpr char kHelp[] =
+    R"(Sends the lines of a file to a Holdfast daemon, one event for each line.
+
+  holdfast send FILE|- [flags]
+
+FILE holds one JSON object on each line; "-" reads standard input. A line in the form
+`holdfast` is a holdfast.v1.Event with Protobuf's JSON names:
+
+  {"occurredAt":"2026-01-15T10:30:00Z","usage":{"eventId":"0194...","apiKeyId":"key-1",
+   "model":"m","inputTokens":"1200","outputTokens":"80","costMicros":"4800"}}
+
+(on one line). Blank lines are left out. The daemon may be restarted meanwhile: what it has not
+acknowledged is sent again, and counts once.
+
+Flags:
+  --to=ADDRESS          Where the daemon listens: unix:/path or host:port.
+                        Default: $HOLDFAST_LISTEN, else unix:/run/holdfast/holdfast.sock
+  --ack=LEVEL           journaled (on the daemon's disk; the default) or committed (in the database).
+  --format=FORMAT       holdfast (the default) or relay-billing: the usage.recorded events of a
+                        relay's Redis stream billing:events, bare or as {"data":"..."}.
+  --producer_id=UUID    Makes the command repeatable: the n-th line that is not blank is the n-th of
+                        this producer, and lines that the daemon already holds are left out. Use a
+                        new UUID for each file, and the same for each attempt with it. A line that
+                        cannot be read keeps its number: an empty event is sent for it and refused.
+  --window=N            Events on their way at a time. Default: 16384
+  --timeout=TIME        Give up after so long without any progress. Default: 60s
+  --help                Shows this.
+
+Ends with 0 if every line was accepted; 1 if some were refused, quarantined or unreadable; 64 if the
+arguments are wrong; 66 if FILE cannot be read; 69 if the daemon could not be reached; 75 if it
+stopped before all lines were acknowledged.
+)";
+
+const std::vector<FlagSpec>& KnownFlags() {
+  static const auto& flags = *new std::vector<FlagSpec>{
+      {"to", true},     {"ack", true},     {"format", true}, {"producer_id", true},
+      {"window", true}, {"timeout", true}, {"help", false}};
+  return flags;
+}
+
+absl::StatusOr<SenderOptions> ReadOptions(const Arguments& arguments) {
+  SenderOptions options;
+  if (arguments.positional().size() != 1) {
+    return absl::InvalidArgumentError(arguments.positional().empty()
+                                          ? "which FILE? \"-\" reads standard input"
+                                          : "only one FILE can be sent at a time");
+  }
+  options.file = arguments.positional()[0];
+  options.client.target = DaemonAddress(arguments);
+
+  const std::string ack = arguments.Get("ack", "journaled");
+  if (ack != "journaled" && ack != "committed") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--ack=", ack, " is not possible: journaled or committed is needed"));
+  }
+  options.client.ack_level = ack == "committed" ? v1::ACK_LEVEL_COMMITTED : v1::ACK_LEVEL_JOURNALED;
+
+  const std::string format = arguments.Get("format", "holdfast");
+  if (format != "holdfast" && format != "relay-billing") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--format=", format, " is not possible: holdfast or relay-billing is needed"));
+  }
+  options.format = format == "holdfast" ? LineFormat::kHoldfast : LineFormat::kRelayBilling;
+
+  options.client.producer_id = arguments.Get("producer_id", "");
+  if (arguments.Has("producer_id") && options.client.producer_id.empty()) {
+    return absl::InvalidArgumentError("--producer_id is empty; a UUID is needed");
+  }
+  // Under another name the file could no longer be sent again without repetitions.
+  options.client.renew_producer = options.client.producer_id.empty();
+
+  const auto window = arguments.GetNumber("window", options.client.window, 1);
+  if (!window.ok()) return window.status();
+  options.client.window = *window;
+  const auto timeout = arguments.GetDuration("timeout", options.timeout);
+  if (!timeout.ok()) return timeout.status();
+  options.timeout = *timeout;
+
+  if (absl::Status status = options.client.Validate(); !status.ok()) return status;
+  return options;
+}
+
+}  // namespace
+
+int RunSend(const std::vector<std::string>& arguments) {
+  const absl::StatusOr<Arguments> parsed = Arguments::Parse(arguments, KnownFlags());
+  if (parsed.ok() && parsed->Has("help")) {
+    std::cout << kHelp;
+    return kExitOk;
+  }
+  const absl::StatusOr<SenderOptions> options =
+      parsed.ok() ? ReadOptions(*parsed) : absl::StatusOr<SenderOptions>(parsed.status());
+  if (!options.ok()) {
+    std::cerr << "holdfast send: " << options.status().message()
+              << "\n`holdfast send --help` explains all flags.\n";
+    return kExitUsage;
+  }
+  return Sender(*options).Run();
+}
+
+}  // namespace holdfast::client

@@ -1,0 +1,226 @@
+#include "client/cli/sender.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include "client/cli/flags.h"
+
+namespace holdfast::client {
+namespace {
+
+// How long one wait lasts before progress is looked at again.
+constexpr absl::Duration kSlice = absl::Milliseconds(200);
+
+// What a daemon that is away is mentioned after.
+constexpr absl::Duration kPatience = absl::Seconds(2);
+
+absl::Time SteadyNow() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+enum class LineRead { kLine, kTooLong, kEnd };
+
+// Reads a line of bounded length; of one that is longer the rest is passed over.
+LineRead ReadLine(std::istream& input, std::string* line) {
+  line->clear();
+  std::streambuf& buffer = *input.rdbuf();
+  bool too_long = false;
+  while (true) {
+    const int character = buffer.sbumpc();
+    if (character == std::char_traits<char>::eof()) {
+      input.setstate(std::ios::eofbit);
+      if (line->empty() && !too_long) return LineRead::kEnd;
+      break;
+    }
+    if (character == '\n') break;
+    too_long = too_long || line->size() == kLineBytesMax;
+    if (!too_long) line->push_back(static_cast<char>(character));
+  }
+  return too_long ? LineRead::kTooLong : LineRead::kLine;
+}
+
+}  // namespace
+
+Sender::Sender(SenderOptions options)
+    : options_(std::move(options)),
+      repeatable_(!options_.client.producer_id.empty()),
+      draws_(isatty(STDERR_FILENO) == 1) {}
+
+int Sender::Run() {
+  std::ios::sync_with_stdio(false);
+  std::ifstream file;
+  if (options_.file != "-") {
+    file.open(options_.file);
+    if (!file.is_open()) {
+      std::cerr << "holdfast send: " << options_.file
+                << " cannot be read; is the name right, and may you read it?\n";
+      return kExitNoInput;
+    }
+  }
+  begin_ = moved_ = SteadyNow();
+  if (!Connect()) return kExitUnavailable;
+  SendAll(options_.file == "-" ? std::cin : file);
+  AwaitOutcomes();
+  // Answers with an error what is still open; the tally counts it.
+  static_cast<void>(client_->Close(why_.ok() ? absl::Seconds(5) : absl::ZeroDuration()));
+  if (draws_) std::cerr << "\r\x1b[K";
+  return Summarize();
+}
+
+bool Sender::Connect() {
+  absl::StatusOr<std::unique_ptr<Client>> client = Client::Connect(options_.client);
+  if (!client.ok()) {
+    std::cerr << "holdfast send: " << client.status().message() << "\n";
+    return false;
+  }
+  client_ = *std::move(client);
+  absl::StatusOr<Opened> opened = client_->WaitOpened(std::min(kPatience, options_.timeout));
+  if (absl::IsDeadlineExceeded(opened.status()) && options_.timeout > kPatience) {
+    std::cerr << "holdfast send: " << opened.status().message() << "; trying for "
+              << absl::FormatDuration(options_.timeout) << "\n";
+    opened = client_->WaitOpened(options_.timeout - kPatience);
+  }
+  if (!opened.ok()) {
+    std::cerr << "holdfast send: " << opened.status().message() << "\nNothing was sent. "
+              << UnreachableAdvice(options_.client.target) << "\n";
+    return false;
+  }
+  held_through_ = repeatable_ ? opened->held_through : 0;
+  moved_ = SteadyNow();
+  return true;
+}
+
+void Sender::SendAll(std::istream& input) {
+  std::string line;
+  while (why_.ok()) {
+    const LineRead read = ReadLine(input, &line);
+    if (read == LineRead::kEnd) return;
+    ++line_number_;
+    if (read == LineRead::kLine && absl::StripAsciiWhitespace(line).empty()) continue;
+    tally_.Read();
+    if (tally_.counts().lines <= held_through_) {
+      tally_.AlreadyHeld();
+      continue;
+    }
+    if (read == LineRead::kTooLong) line.clear();
+    if (!SendLine(line)) return;
+  }
+}
+
+bool Sender::SendLine(const std::string& line) {
+  const uint64_t number = line_number_;
+  const absl::StatusOr<v1::Event> event =
+      line.empty()
+          ? absl::InvalidArgumentError(absl::StrCat("is longer than ", kLineBytesMax, " bytes"))
+          : ParseLine(options_.format, line);
+  if (!event.ok()) {
+    tally_.Unreadable(number, event.status().message());
+  } else if (event->ByteSizeLong() > kEventBytesMax) {
+    tally_.Unreadable(number, absl::StrCat("the event has ", event->ByteSizeLong(),
+                                           " bytes; at most ", kEventBytesMax, " are taken"));
+  } else {
+    return SendEvent(
+        *event, [this, number](const absl::Status& status) { tally_.Outcome(number, status); });
+  }
+  // It has been counted; what goes out in its place only keeps the numbers of those that follow.
+  return !repeatable_ || SendEvent(v1::Event(), nullptr);
+}
+
+bool Sender::SendEvent(const v1::Event& event, Client::Callback done) {
+  // Shared between the attempts: Send calls it only if it takes the event.
+  auto shared = std::make_shared<Client::Callback>(std::move(done));
+  while (true) {
+    const absl::Status status = client_->Send(event, kSlice, [shared](const absl::Status& outcome) {
+      if (*shared) std::move (*shared)(outcome);
+    });
+    const bool stalled = Stalled();
+    if (status.ok()) return true;
+    if (absl::IsResourceExhausted(status) && !stalled) continue;
+    why_ = status;
+    if (*shared) std::move (*shared)(absl::CancelledError("not sent"));
+    return false;
+  }
+}
+
+void Sender::AwaitOutcomes() {
+  while (why_.ok()) {
+    const absl::Status status = client_->Flush(kSlice);
+    if (status.ok()) return;
+    if (!absl::IsDeadlineExceeded(status) || Stalled()) why_ = status;
+  }
+}
+
+bool Sender::Stalled() {
+  const absl::Time now = SteadyNow();
+  if (now - drawn_ < kSlice) return false;
+  drawn_ = now;
+  DrawProgress();
+  const Stats stats = client_->stats();
+  const uint64_t count = stats.journaled + tally_.counts().settled();
+  if (count != moved_count_ || stats.buffered_events == 0) {
+    moved_count_ = count;
+    moved_ = now;
+  }
+  return now - moved_ >= options_.timeout;
+}
+
+void Sender::DrawProgress() {
+  if (!draws_) return;
+  const Tally::Counts counts = tally_.counts();
+  const Stats stats = client_->stats();
+  const double seconds = absl::ToDoubleSeconds(SteadyNow() - begin_);
+  std::cerr << absl::StrFormat("\r\x1b[K%d lines, %d acknowledged, %.0f/s, %d rejected",
+                               counts.lines, counts.settled(),
+                               static_cast<double>(counts.settled()) / seconds, counts.rejected());
+  if (!stats.connected) std::cerr << "; waiting for the daemon";
+  std::cerr.flush();
+}
+
+int Sender::Summarize() {
+  const Tally::Counts counts = tally_.counts();
+  const Stats stats = client_->stats();
+  const double seconds = absl::ToDoubleSeconds(SteadyNow() - begin_);
+  const bool committed = options_.client.ack_level == v1::ACK_LEVEL_COMMITTED;
+  std::cout << "lines             " << counts.lines << "\n"
+            << (committed ? "committed         " : "journaled         ") << counts.accepted << "\n"
+            << "refused           " << counts.refused << "\n"
+            << "quarantined       " << counts.quarantined << "\n"
+            << "unreadable        " << counts.unreadable << "\n"
+            << "already held      " << counts.already_held << "\n"
+            << "not acknowledged  " << counts.not_acknowledged << "\n"
+            << absl::StrFormat("in %.1f s, %.0f lines a second\n", seconds,
+                               static_cast<double>(counts.lines) / std::max(seconds, 0.001));
+  std::cout.flush();
+
+  const std::vector<std::string> complaints = tally_.complaints();
+  for (const std::string& complaint : complaints) std::cerr << complaint << "\n";
+  if (counts.rejected() > complaints.size()) {
+    std::cerr << "and " << counts.rejected() - complaints.size() << " more\n";
+  }
+  if (stats.reconnects > 0) {
+    std::cerr << "The connection was lost and made again " << stats.reconnects << " times.\n";
+  }
+  if (stats.producers_renewed > 0) {
+    std::cerr
+        << "The daemon had forgotten what it acknowledged; what was open was sent again under a "
+           "new producer id. Hits without an event_id may count twice.\n";
+  }
+  if (counts.not_acknowledged == 0 && why_.ok()) {
+    return counts.rejected() == 0 ? kExitOk : kExitRejected;
+  }
+  std::cerr << "Stopped at line " << line_number_ << ": " << why_.message() << "\n";
+  std::cerr << (repeatable_ ? "Run the same command again: it goes on where this one stopped.\n"
+                            : "Sending the file again is safe for events with ids of their own; "
+                              "with --producer_id it is safe for all.\n");
+  return kExitTemporary;
+}
+
+}  // namespace holdfast::client

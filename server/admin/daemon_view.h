@@ -1,0 +1,43 @@
+// What this room asks of the daemon.
+
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+#include "server/mysql/pool.h"
+#include "server/pipeline/pipeline.h"
+
+namespace holdfast::admin {
+
+// What the daemon knows of itself.
+struct DaemonFacts {
+  std::string version;
+  std::string writer_id;
+  absl::Time started_at;
+  bool draining = false;
+  absl::Duration drain_timeout;
+};
+
+// Thread-safe. None of these waits for the database.
+class DaemonView {
+ public:
+  virtual ~DaemonView() = default;
+
+  virtual DaemonFacts Facts() const = 0;
+  virtual pipeline::PipelineStatus Pipeline() const = 0;
+  virtual mysql::DatabaseStatus Database() const = 0;
+  virtual mysql::CircuitStatus Circuit() const = 0;
+  virtual void ResetCircuit() = 0;
+
+  // Goes through the real gRPC listener, as a gateway does. Waits for the answer, a few seconds at
+  // most.
+  virtual absl::Status Probe() = 0;
+
+  // Starts the same orderly end as SIGTERM; returns at once.
+  virtual void Drain() = 0;
+};
+
+}  // namespace holdfast::admin

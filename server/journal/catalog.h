@@ -1,0 +1,76 @@
+// What the journal knows of its segments: where the durable part of each ends, what is settled, what is
+// damaged, what may be deleted. The writing thread, the keeper and the readers meet here and nowhere else.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/journal/journal.h"
+#include "server/journal/segment.h"
+#include "server/metrics/metrics.h"
+
+namespace holdfast::journal {
+
+// Thread-safe.
+class Catalog {
+ public:
+  // `end_offset` and `heads`: what recovery found.
+  Catalog(metrics::Metrics& metrics, uint64_t end_offset, const LanePositions& heads)
+      : metrics_(metrics), end_offset_(end_offset), heads_(heads) {}
+
+  // Adds a segment after all others. Seals the one before it, if it was not.
+  void Add(Segment segment);
+  // The last segment is durable up to here.
+  void Advance(uint64_t end_byte, uint64_t end_offset, const LanePositions& heads);
+
+  // For readers: the first segment from number `from_id` on that may hold events of `lane` after
+  // ordinal `after`, or nullopt. *durable_offset becomes the last offset that was durable then.
+  std::optional<Segment> Locate(uint64_t from_id, event::Lane lane, uint64_t after,
+                                uint64_t* durable_offset) const;
+
+  // Logs, counts and remembers a damaged place, unless it lies within one that is known.
+  void Report(uint64_t segment_id, Corruption corruption);
+
+  // Everything up to `settled` may go. True if that released a segment.
+  bool Release(const LanePositions& settled, absl::Time now);
+
+  // The oldest segment, if it may be deleted: it is released, and has been for the retention, or is
+  // beyond `retention_bytes`, or holds nothing, or `room_needed`. From now on no reader enters it.
+  std::optional<Segment> Condemn(const JournalOptions& options, absl::Time now, bool room_needed);
+  // When the oldest will be deletable for its age; InfiniteFuture if it is not released.
+  absl::Time NextExpiry(const JournalOptions& options) const;
+  // REQUIRES: it was condemned, and its file is gone for good.
+  void Remove(uint64_t segment_id);
+
+  uint64_t UnreleasedBytes() const;
+  uint64_t AllBytes() const;
+
+  // Fills in segments, used_bytes, corruptions, last_offset and lane_heads.
+  void Describe(JournalStatus* status) const;
+
+ private:
+  bool ReleaseLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ShowLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  uint64_t UnreleasedBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  metrics::Metrics& metrics_;
+
+  mutable absl::Mutex mu_;
+  std::deque<Segment> segments_ ABSL_GUARDED_BY(mu_);  // By number.
+  uint64_t end_offset_ ABSL_GUARDED_BY(mu_);           // One past the last durable offset.
+  LanePositions heads_ ABSL_GUARDED_BY(mu_);           // The last durable ordinals.
+  LanePositions settled_ ABSL_GUARDED_BY(mu_) = {};
+  std::vector<Corruption> corruptions_ ABSL_GUARDED_BY(mu_);  // The first of them.
+  // Damaged places that were reported, by segment.
+  absl::flat_hash_map<uint64_t, std::vector<ByteRange>> reported_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace holdfast::journal

@@ -1,0 +1,54 @@
+// Reads what a former process left. Total: whatever the bytes in the folder are, they come out as whole
+// frames, as a torn tail that was never acknowledged (dropped), or as damage, reported with its exact range.
+//
+// What tells the last two apart: every frame and every segment header says what was durable when it was
+// written. Damage before such a proof was acknowledged; damage behind the last proof never was.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/disk/disk.h"
+#include "server/event/event_id.h"
+#include "server/journal/format.h"
+#include "server/journal/journal.h"
+#include "server/journal/segment.h"
+
+namespace holdfast::journal {
+
+// The last frame, if nothing behind it proves that it is durable: it may live in the page cache alone,
+// behind a sync that failed. It goes into the new segment once more before anything else does; readers
+// take each ordinal once.
+struct RecoveredTail {
+  bool present = false;
+  FrameHeader header;
+  std::string payload;
+};
+
+struct Recovered {
+  event::Id journal_id;  // Nil: there was no journal.
+  uint64_t next_segment_id = 1;
+  uint64_t end_offset = 1;  // The next offset to be given; none below is ever given again.
+  LanePositions heads{};
+  std::vector<ProducerState> producers;  // The longest silent first.
+  std::vector<Segment> segments;
+  RecoveredTail tail;
+  // The link from the next segment to the last one here.
+  uint64_t previous_id = 0;
+  uint64_t previous_end_byte = 0;
+  uint64_t previous_chain = 0;
+  // With the number of the segment each is in.
+  std::vector<std::pair<uint64_t, Corruption>> corruptions;
+};
+
+// Fails if the folder cannot be read or written (UNAVAILABLE, RESOURCE_EXHAUSTED), or if a segment was
+// written by a newer version (FAILED_PRECONDITION): that is no damage, and to go on without it would
+// leave acknowledged events behind. Bytes that cannot be read are damage.
+// Removes blanks that were never put into use; renames segments in which nothing is whole to *.corrupt.
+absl::StatusOr<Recovered> Recover(disk::Disk& disk, size_t producers_max);
+
+}  // namespace holdfast::journal

@@ -1,0 +1,93 @@
+#include "server/base/clock.h"
+
+#include <thread>
+
+#include "gtest/gtest.h"
+
+#include "tests/support/fake_clock.h"
+
+namespace holdfast::base {
+namespace {
+
+bool IsTrue(bool* flag) { return *flag; }
+
+TEST(SystemClockTest, TheSteadyClockNeverGoesBackwards) {
+  absl::Time before = SystemClock().Steady();
+  for (int i = 0; i < 1000; ++i) {
+    const absl::Time now = SystemClock().Steady();
+    ASSERT_GE(now, before);
+    before = now;
+  }
+}
+
+TEST(SystemClockTest, AConditionThatHoldsIsNotWaitedFor) {
+  absl::Mutex mu;
+  bool flag = true;
+  absl::MutexLock lock(&mu);
+  EXPECT_TRUE(SystemClock().AwaitWithTimeout(mu, absl::Condition(&IsTrue, &flag),
+                                             absl::InfiniteDuration()));
+}
+
+TEST(SystemClockTest, AConditionThatNeverHoldsEndsWithItsTime) {
+  absl::Mutex mu;
+  bool flag = false;
+  absl::MutexLock lock(&mu);
+  const absl::Time start = SystemClock().Steady();
+  EXPECT_FALSE(
+      SystemClock().AwaitWithTimeout(mu, absl::Condition(&IsTrue, &flag), absl::Milliseconds(2)));
+  EXPECT_GE(SystemClock().Steady() - start, absl::Milliseconds(2));
+}
+
+TEST(SystemClockTest, AWaiterIsWokenByItsCondition) {
+  absl::Mutex mu;
+  bool flag = false;
+  std::thread other([&] {
+    absl::MutexLock lock(&mu);
+    flag = true;
+  });
+  {
+    absl::MutexLock lock(&mu);
+    EXPECT_TRUE(SystemClock().AwaitWithTimeout(mu, absl::Condition(&IsTrue, &flag),
+                                               absl::InfiniteDuration()));
+  }
+  other.join();
+}
+
+TEST(FakeClockTest, TimePassesOnlyWhenItIsTold) {
+  test::FakeClock clock;
+  const absl::Time now = clock.Now();
+  const absl::Time steady = clock.Steady();
+  EXPECT_EQ(clock.Now(), now);
+  clock.Advance(absl::Seconds(3));
+  EXPECT_EQ(clock.Now() - now, absl::Seconds(3));
+  EXPECT_EQ(clock.Steady() - steady, absl::Seconds(3));
+  clock.JumpWall(-absl::Hours(1));
+  EXPECT_EQ(clock.Now() - now, absl::Seconds(3) - absl::Hours(1));
+  EXPECT_EQ(clock.Steady() - steady, absl::Seconds(3));
+}
+
+TEST(FakeClockTest, ASleepEndsWhenItsTimeHasBeenMadeToPass) {
+  test::FakeClock clock;
+  const absl::Time start = clock.Steady();
+  absl::Time woken;
+  std::thread sleeper([&] {
+    clock.Sleep(absl::Hours(1));
+    woken = clock.Steady();
+  });
+  clock.Advance(absl::Minutes(30));
+  clock.Advance(absl::Minutes(30));
+  // Where the sleeper began only after that, its hour is still to come.
+  clock.Advance(absl::Hours(1));
+  sleeper.join();
+  EXPECT_GE(woken - start, absl::Hours(1));
+}
+
+TEST(FakeClockTest, WaitsCanBeSkippedWithTheirTimeGone) {
+  test::FakeClock clock(/*skip_waits=*/true);
+  const absl::Time start = clock.Steady();
+  clock.Sleep(absl::Hours(5));
+  EXPECT_EQ(clock.Steady() - start, absl::Hours(5));
+}
+
+}  // namespace
+}  // namespace holdfast::base
