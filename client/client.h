@@ -60,7 +60,7 @@ struct Options {
 
   // Between attempts to connect: a random part of a bound that doubles from min to max.
   absl::Duration backoff_min = absl::Milliseconds(50);
-  absl::Duration backoff_max = absl::Seconds(5);
+  absl::Duration backoff_max = absl::Seconds(2);
 
   // A daemon that asks for a longer pause (grpc-retry-pushback-ms) gets it, up to this.
   absl::Duration pushback_max = absl::Minutes(5);

@@ -1,11 +1,12 @@
 #include "client/worker.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+
+#include "client/steady_clock.h"
 
 namespace holdfast::client {
 namespace {
@@ -15,10 +16,6 @@ constexpr absl::Duration kPartingWaitMax = absl::Seconds(1);
 
 // What a request has besides its events: tags and lengths.
 constexpr size_t kRequestOverheadBytes = 32;
-
-absl::Time SteadyNow() {
-  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 // A random UUID, version 4.
 std::string MakeProducerId(absl::BitGen& random) {
@@ -67,14 +64,15 @@ void Worker::Pause(absl::Duration pause) {
 
 StreamEnd Worker::Serve() {
   v1::Hello hello;
-  hello.set_ack_level(options_.ack_level);
   Turn turn;
   turn.limits = {options_.batch_events_max, options_.batch_bytes_max};
   turn.heard = SteadyNow();
   {
     absl::MutexLock lock(&mu_);
     hello.set_producer_id(producer_id_);
-    stream_is_useless_ = false;
+    // A stream that may have to be ended to settle doubts must not wait for the database with it.
+    hello.set_ack_level(buffer_.has_doubts() ? v1::ACK_LEVEL_JOURNALED : options_.ack_level);
+    stream_is_useless_ = doubts_settled_ = false;
     ++streams_;
   }
   Stream stream(options_.target, hello, &mu_);
@@ -86,10 +84,14 @@ StreamEnd Worker::Serve() {
       case Step::kWrite:
         Write(stream, turn);
         break;
+      case Step::kHalfClose:
+        turn.half_closed = true;
+        stream.WritesDone();
+        break;
       case Step::kStop:
-        return Part(stream);
+        return Part(stream, turn);
       case Step::kBroken:
-        return stream.Finish();
+        return Ended(stream, turn);
       case Step::kSilent: {
         stream.Cancel();
         StreamEnd end = stream.Finish();
@@ -109,17 +111,21 @@ Worker::Step Worker::AwaitStep(Stream& stream, const Turn& turn) {
     const absl::Time silent_at =
         owed ? turn.heard + options_.answer_wait_max : absl::InfiniteFuture();
     const absl::Time seen = close_deadline_;
+    const bool may_write = turn.welcomed && !turn.half_closed;
     auto ready = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       stream.AssertLocked();
       return stream.HasResponses() || stream.broken() || close_deadline_ != seen ||
-             (turn.welcomed && stream.CanWrite() && buffer_.HasUnsent());
+             (may_write && stream.CanWrite() && (buffer_.HasUnsent() || buffer_.NeedsEnd()));
     };
     stream.AssertLocked();
     const absl::Time now = SteadyNow();
     if (stream.HasResponses()) return Step::kRead;
     if (stream_is_useless_ || ShouldStop()) return Step::kStop;
     if (stream.broken()) return Step::kBroken;
-    if (turn.welcomed && stream.CanWrite() && buffer_.HasUnsent()) return Step::kWrite;
+    if (may_write && stream.CanWrite()) {
+      if (buffer_.HasUnsent()) return Step::kWrite;
+      if (buffer_.NeedsEnd()) return Step::kHalfClose;
+    }
     if (now >= silent_at) return Step::kSilent;
     mu_.AwaitWithTimeout(absl::Condition(&ready), std::min(silent_at, close_deadline_) - now);
   }
@@ -146,13 +152,14 @@ void Worker::Write(Stream& stream, Turn& turn) {
   stream.Write(request);
 }
 
-StreamEnd Worker::Part(Stream& stream) {
+StreamEnd Worker::Part(Stream& stream, const Turn& turn) {
   absl::Time until = SteadyNow();
   bool orderly = false;
   {
     absl::MutexLock lock(&mu_);
     stream.AssertLocked();
-    orderly = !stream_is_useless_ && buffer_.all_answered() && stream.CanWrite();
+    orderly =
+        !stream_is_useless_ && !turn.half_closed && buffer_.all_answered() && stream.CanWrite();
     until = std::min(until + kPartingWaitMax, close_deadline_);
   }
   if (orderly) stream.WritesDone();
@@ -171,6 +178,18 @@ StreamEnd Worker::Part(Stream& stream) {
   }
   stream.Cancel();  // Without effect on a stream that has ended.
   return stream.Finish();
+}
+
+StreamEnd Worker::Ended(Stream& stream, const Turn& turn) {
+  StreamEnd end = stream.Finish();
+  if (!end.status.ok() || !turn.half_closed) return end;
+  std::vector<Buffer::Answer> answers;
+  {
+    absl::MutexLock lock(&mu_);
+    doubts_settled_ = buffer_.EndedWell(&answers);
+  }
+  Call(std::move(answers));
+  return end;
 }
 
 void Worker::OnResponse(const v1::StreamResponse& response, Turn& turn,
@@ -239,6 +258,7 @@ void Worker::OnForgotten(absl::string_view why) {
 absl::Duration Worker::Conclude(const StreamEnd& end) {
   absl::MutexLock lock(&mu_);
   connected_ = false;
+  if (doubts_settled_) return absl::ZeroDuration();
   if (!stream_is_useless_ && !ShouldStop()) {
     last_error_ =
         end.status.ok() ? absl::UnavailableError("the daemon ended the stream") : end.status;
@@ -288,93 +308,6 @@ bool Worker::ShouldStop() const {
   if (!ended_.ok()) return true;
   if (close_deadline_ == absl::InfiniteFuture()) return false;
   return buffer_.all_answered() || SteadyNow() >= close_deadline_;
-}
-
-bool Worker::HasRoom(size_t bytes) const {
-  return buffer_.events() < options_.buffer_events_max &&
-         buffer_.bytes() + bytes <= options_.buffer_bytes_max;
-}
-
-absl::Status Worker::Refusal() const {
-  if (!ended_.ok()) return ended_;
-  if (close_deadline_ != absl::InfiniteFuture())
-    return absl::CancelledError("the client is closed");
-  return absl::OkStatus();
-}
-
-absl::Status Worker::Send(std::string event, absl::Duration wait_max, Client::Callback done) {
-  const size_t bytes = event.size();
-  absl::MutexLock lock(&mu_);
-  // On the own thread a wait would wait for itself: only this thread makes room.
-  if (!HasRoom(bytes) && wait_max > absl::ZeroDuration() && !OnOwnThread()) {
-    auto decided = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      return HasRoom(bytes) || !Refusal().ok();
-    };
-    mu_.AwaitWithTimeout(absl::Condition(&decided), wait_max);
-  }
-  if (absl::Status refusal = Refusal(); !refusal.ok()) return refusal;
-  if (!HasRoom(bytes)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the client's buffer is full (", buffer_.events(), " events, ",
-                     buffer_.bytes(), " bytes not yet acknowledged)",
-                     last_error_.ok() ? std::string() : absl::StrCat("; ", last_error_.message())));
-  }
-  buffer_.Add(std::move(event), std::move(done));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Opened> Worker::WaitOpened(absl::Duration wait_max) {
-  absl::MutexLock lock(&mu_);
-  auto decided = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return opened_.has_value() || !Refusal().ok();
-  };
-  mu_.AwaitWithTimeout(absl::Condition(&decided), wait_max);
-  if (opened_.has_value()) return *opened_;
-  if (absl::Status refusal = Refusal(); !refusal.ok()) return refusal;
-  return absl::DeadlineExceededError(
-      absl::StrCat("no connection to ", options_.target, ": ", last_error_.message()));
-}
-
-absl::Status Worker::Flush(absl::Duration wait_max) {
-  if (OnOwnThread()) return absl::FailedPreconditionError("Flush called from a callback");
-  absl::MutexLock lock(&mu_);
-  const uint64_t target = buffer_.added();
-  auto answered = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return called_before_ >= target || finished_;
-  };
-  mu_.AwaitWithTimeout(absl::Condition(&answered), wait_max);
-  if (called_before_ >= target) return ended_;
-  return absl::DeadlineExceededError(
-      absl::StrCat(target - called_before_, " events are not yet acknowledged",
-                   last_error_.ok() ? std::string() : absl::StrCat(": ", last_error_.message())));
-}
-
-absl::Status Worker::Close(absl::Duration wait_max) {
-  if (OnOwnThread()) return absl::FailedPreconditionError("Close called from a callback");
-  absl::MutexLock lock(&mu_);
-  // Finite, whatever the caller waits: InfiniteFuture says that nobody is closing.
-  const absl::Duration wait = std::min(wait_max, absl::Hours(24 * 365));
-  close_deadline_ = std::min(close_deadline_, SteadyNow() + wait);
-  mu_.Await(absl::Condition(&finished_));
-  if (!ended_.ok()) return ended_;
-  Stats counts;
-  buffer_.Count(&counts);
-  if (counts.given_up == 0) return absl::OkStatus();
-  return absl::DeadlineExceededError(absl::StrCat(
-      counts.given_up,
-      " events were given up: ", last_error_.ok() ? "no time was left" : last_error_.message()));
-}
-
-Stats Worker::stats() const {
-  absl::MutexLock lock(&mu_);
-  Stats stats;
-  buffer_.Count(&stats);
-  stats.reconnects = streams_ > 0 ? streams_ - 1 : 0;
-  stats.producers_renewed = producers_renewed_;
-  stats.connected = connected_;
-  stats.producer_id = producer_id_;
-  stats.last_error = last_error_;
-  return stats;
 }
 
 }  // namespace holdfast::client

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <fstream>
 #include <iostream>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "absl/strings/str_format.h"
 
 #include "client/cli/flags.h"
+#include "client/steady_clock.h"
 
 namespace holdfast::client {
 namespace {
@@ -21,10 +21,6 @@ constexpr absl::Duration kSlice = absl::Milliseconds(200);
 
 // What a daemon that is away is mentioned after.
 constexpr absl::Duration kPatience = absl::Seconds(2);
-
-absl::Time SteadyNow() {
-  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 enum class LineRead { kLine, kTooLong, kEnd };
 
@@ -110,17 +106,16 @@ void Sender::SendAll(std::istream& input) {
       tally_.AlreadyHeld();
       continue;
     }
-    if (read == LineRead::kTooLong) line.clear();
-    if (!SendLine(line)) return;
+    if (!SendLine(read == LineRead::kTooLong ? nullptr : &line)) return;
   }
 }
 
-bool Sender::SendLine(const std::string& line) {
+bool Sender::SendLine(const std::string* line) {
   const uint64_t number = line_number_;
   const absl::StatusOr<v1::Event> event =
-      line.empty()
-          ? absl::InvalidArgumentError(absl::StrCat("is longer than ", kLineBytesMax, " bytes"))
-          : ParseLine(options_.format, line);
+      line != nullptr
+          ? ParseLine(options_.format, *line)
+          : absl::InvalidArgumentError(absl::StrCat("is longer than ", kLineBytesMax, " bytes"));
   if (!event.ok()) {
     tally_.Unreadable(number, event.status().message());
   } else if (event->ByteSizeLong() > kEventBytesMax) {

@@ -4,7 +4,6 @@
 
 #include <istream>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -40,8 +39,8 @@ class Sender final {
   // Waits for the first connection. False: it said why, and nothing was sent.
   bool Connect();
   void SendAll(std::istream& input);
-  // False: there is no sense in going on; why_ is set.
-  bool SendLine(const std::string& line);
+  // Nullptr: it was too long to be read. False: there is no sense in going on; why_ is set.
+  bool SendLine(const std::string* line);
   bool SendEvent(const v1::Event& event, Client::Callback done);
   // Waits for the outcomes that are owed.
   void AwaitOutcomes();

@@ -31,7 +31,7 @@ void Ledger::Usage(const UsageFacts& facts) {
     long_context_input_tokens_ += facts.input_tokens;
     long_context_output_tokens_ += facts.output_tokens;
   }
-  // Below 2^16 keys, accounts and models, and hours until the year 3800.
+  // Below 2^16 keys, 2^8 accounts and models, and hours until the year 3800.
   stats_rows_.insert(facts.api_key << 48 | facts.account << 32 | facts.model << 24 |
                      static_cast<uint64_t>(facts.hour & 0xFFFFFF));
 }

@@ -37,8 +37,9 @@ Flags:
                        ids that were used before, with other content (quarantine). Default: 0
   --hits_without_ids   Leaves out the event_id of hits. Needed for a --day more than 6 days ago,
                        because a daemon refuses such ids.
-  --expect=FILE        Writes what the database must hold once every line has been sent to one
-                       daemon (conflicts apart: to any number of daemons, any number of times).
+  --expect=FILE        Writes what the database must hold once every line has arrived, however often
+                       and through however many daemons (with --poison: through one daemon, in order,
+                       first; of two contents for one id the first one counts).
   --help               Shows this.
 
 Ends with 0; 64 if the arguments are wrong; 74 if it could not write.

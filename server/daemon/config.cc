@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 #include "server/daemon/settings.h"
@@ -148,15 +149,18 @@ std::string BadValue(const Effective& effective, const absl::Status& status) {
   return text;
 }
 
-// The setting behind a field of an options struct, for errors between settings.
+// The setting behind the first field of an options struct that `message` names, for errors between
+// settings; of the journal's if it could be one of several.
 std::string SettingOf(absl::string_view message) {
-  const std::string field = absl::AsciiStrToUpper(message.substr(0, message.find_first_of(": ")));
-  for (const absl::string_view prefix :
-       {"DB_", "MYSQL_", "DB_BREAKER_", "HOLDFAST_JOURNAL_", "HOLDFAST_", ""}) {
-    const std::string name = absl::StrCat(prefix, field);
-    if (FindSetting(name) != nullptr) return name;
+  for (const absl::string_view word : absl::StrSplit(message, absl::ByAnyChar(": "))) {
+    if (word == "bytes_max") return "HOLDFAST_JOURNAL_MAX_BYTES";
+    for (const absl::string_view prefix :
+         {"DB_", "MYSQL_", "DB_BREAKER_", "HOLDFAST_JOURNAL_", "HOLDFAST_"}) {
+      const std::string name = absl::StrCat(prefix, absl::AsciiStrToUpper(word));
+      if (FindSetting(name) != nullptr) return name;
+    }
   }
-  return field == "BYTES_MAX" ? "HOLDFAST_JOURNAL_MAX_BYTES" : "settings together";
+  return "settings together";
 }
 
 // Puts together what takes more than one setting.

@@ -46,6 +46,13 @@ absl::Status ApplyJournalDir(string_view value, Config& config) {
   return value.empty() ? absl::InvalidArgumentError("expected a folder") : absl::OkStatus();
 }
 
+absl::Status ApplyProducersMax(string_view value, Config& config) {
+  int producers = 0;
+  HOLDFAST_RETURN_IF_ERROR(ReadInteger(value, 1, 10000000, &producers));
+  config.journal.producers_max = static_cast<size_t>(producers);
+  return absl::OkStatus();
+}
+
 absl::Status ApplyMemory(string_view value, Config& config) {
   uint64_t bytes = 0;
   HOLDFAST_RETURN_IF_ERROR(ReadBytes(value, kMiB, kTiB, &bytes));
@@ -123,6 +130,11 @@ const std::array kSettings = {
             [](string_view value, Config& config) {
               return ReadBytes(value, 0, kTiB, &config.journal.retention_bytes);
             }},
+
+    Setting{
+        "HOLDFAST_PRODUCERS_MAX", kJournal, "10000",
+        "Senders whose last sequence is remembered; beyond it the longest silent are forgotten.",
+        ApplyProducersMax},
 
     Setting{"MYSQL_HOST", kDatabase, "127.0.0.1",
             "The server: host or host:port; several, separated by commas, are tried in order, and "

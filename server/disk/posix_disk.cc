@@ -64,6 +64,7 @@ class Descriptor {
     if (fd_ >= 0) close(fd_);
   }
   int get() const { return fd_; }
+  int Release() { return std::exchange(fd_, -1); }
   bool ok() const { return fd_ >= 0; }
 
  private:
@@ -201,7 +202,7 @@ absl::StatusOr<std::vector<std::string>> PosixDisk::List() {
   if (!copy.ok()) return SystemError("open", path_, errno);
   DIR* const listing = fdopendir(copy.get());
   if (listing == nullptr) return SystemError("list", path_, errno);
-  Descriptor owned_by_listing = std::move(copy);
+  copy.Release();  // closedir closes it.
   std::vector<std::string> names;
   int error = 0;
   while (true) {

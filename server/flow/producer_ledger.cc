@@ -56,10 +56,19 @@ uint64_t ProducerLedger::CommittedThrough(const event::Id& producer) const {
 
 void ProducerLedger::Forget(const event::Id& producer) { producers_.erase(producer); }
 
-// Drops every other checkpoint, never the last one.
+// Drops checkpoints wherever their neighbours stay close enough together, so that those that are
+// left are spread evenly over the backlog. Any two gaps in a row are then wider than `spacing`
+// together, so at most about half of the checkpoints are left. The last one always is.
 void ProducerLedger::Thin(std::deque<Checkpoint>* checkpoints) {
-  size_t kept = 0;
-  for (size_t i = 1; i < checkpoints->size(); i += 2) (*checkpoints)[kept++] = (*checkpoints)[i];
+  const uint64_t span = checkpoints->back().offset - checkpoints->front().offset;
+  const uint64_t spacing = span / (kCheckpointsMax / 4);
+  size_t kept = 1;
+  for (size_t i = 1; i < checkpoints->size(); ++i) {
+    const bool is_last = i + 1 == checkpoints->size();
+    if (is_last || (*checkpoints)[i + 1].offset - (*checkpoints)[kept - 1].offset > spacing) {
+      (*checkpoints)[kept++] = (*checkpoints)[i];
+    }
+  }
   checkpoints->resize(kept);
 }
 

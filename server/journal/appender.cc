@@ -25,6 +25,7 @@ Appender::Appender(const Recovered& recovered, RecoveredTail tail, size_t produc
       producers_(producers_max),
       tail_(std::move(tail)),
       previous_id_(recovered.previous_id),
+      previous_unproven_byte_(recovered.previous_unproven_byte),
       end_byte_(recovered.previous_end_byte),
       chain_(recovered.previous_chain) {
   for (const ProducerState& state : recovered.producers) {
@@ -69,6 +70,7 @@ SegmentHeader Appender::DescribeNext(const Blank& blank) const {
   header.previous_end_byte = end_byte_;
   header.previous_chain = chain_;
   header.born_offset = end_offset_ - 1;
+  header.previous_unproven_byte = previous_unproven_byte_;
   return header;
 }
 
@@ -123,6 +125,7 @@ absl::StatusOr<Segment> Appender::Begin(Blank blank) {
   segment.holds_events = tail_.present && tail_.header.event_count > 0;
   segment.sealed = false;
   previous_id_ = blank.id;
+  previous_unproven_byte_ = 0;
   tail_ = RecoveredTail{};
   unproven_ = false;
   return segment;

@@ -85,6 +85,7 @@ class Appender {
   ProducerTable producers_;  // What is durable, never what only waits.
   RecoveredTail tail_;       // Until the first Begin.
   uint64_t previous_id_;     // Of the segment before the next one.
+  uint64_t previous_unproven_byte_;
 
   std::unique_ptr<disk::File> file_;  // The segment, if there is one.
   uint64_t salt_ = 0;

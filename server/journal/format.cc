@@ -93,7 +93,7 @@ std::string EncodeSegmentHeader(SegmentHeader* header) {
   Append(&copy, header->previous_chain);
   Append(&copy, header->born_bytes);
   Append(&copy, header->born_offset);
-  Append(&copy, uint64_t{0});
+  Append(&copy, header->previous_unproven_byte);
   HOLDFAST_CHECK(copy.size() == kSegmentChecksumAt);
   header->checksum = Checksum(copy, header->salt);
   Append(&copy, header->checksum);
@@ -117,7 +117,7 @@ absl::StatusOr<SegmentHeader> DecodeSegmentHeader(absl::string_view block) {
   header.previous_chain = in.U64();
   header.born_bytes = in.U64();
   header.born_offset = in.U64();
-  in.U64();
+  header.previous_unproven_byte = in.U64();
   header.checksum = in.U64();
   if (!in.ok() || !magic ||
       header.checksum != Checksum(block.substr(0, kSegmentChecksumAt), header.salt)) {

@@ -47,6 +47,9 @@ struct SegmentHeader {
   uint64_t previous_chain = 0;      // Checksum of the header of its last frame.
   uint64_t born_bytes = 0;          // What was synced before the file got its name.
   uint64_t born_offset = 0;         // The last offset that was durable then.
+  // From this byte on nothing proved what stands in the previous segment durable, so it was copied
+  // into this one before anything else; 0: all was proven. Not to find it there again is no loss.
+  uint64_t previous_unproven_byte = 0;
   uint64_t checksum = 0;            // Set by encoding and decoding.
 };
 

@@ -33,8 +33,8 @@ class Recovery {
   absl::Status Scan(const Candidate& candidate, const Candidate* next);
   void OnHeader(const Candidate& candidate);
   void OnFrame(const FrameScanner& scanner, const Candidate& candidate, Segment* segment);
-  void OnDamage(const FrameScanner::Damage& damage, const Candidate& candidate, uint64_t end,
-                bool end_is_proven);
+  void OnDamage(const FrameScanner::Damage& damage, const Candidate& candidate,
+                const SegmentHeader* next, uint64_t end);
   bool Apply(const FrameScanner& scanner, bool first_in_segment);
   bool ApplyBatch(absl::string_view body, uint64_t* offset);
   void Raise(const LanePositions& before, bool first_in_segment);
@@ -75,6 +75,7 @@ absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
   }
   OnHeader(candidate);
   place_ = {candidate.id, candidate.name, {kFramesBegin, kFramesBegin}, "frames are missing"};
+  out_.previous_unproven_byte = 0;
   HOLDFAST_ASSIGN_OR_RETURN(const std::unique_ptr<disk::File> file, disk_.Open(candidate.name));
   Segment segment;
   segment.id = candidate.id;
@@ -85,10 +86,11 @@ absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
 
   // The header behind says where this segment ended. What it does not count was dropped by an earlier
   // recovery and must never come back: its offsets have been given to others.
-  const bool end_is_proven = next != nullptr && next->header_whole &&
-                             next->header.previous_id == candidate.id;
-  const uint64_t end = std::min(2 * kSegmentBytesMax,
-                                end_is_proven ? next->header.previous_end_byte : candidate.size);
+  const bool linked =
+      next != nullptr && next->header_whole && next->header.previous_id == candidate.id;
+  const SegmentHeader* const behind = linked ? &next->header : nullptr;
+  const uint64_t end =
+      std::min(2 * kSegmentBytesMax, linked ? behind->previous_end_byte : candidate.size);
   FrameScanner scanner(*file, segment.salt, FrameScanner::ReadErrors::kAreDamage);
   while (true) {
     HOLDFAST_ASSIGN_OR_RETURN(const FrameScanner::Found found, scanner.Next(end, kAllLanes));
@@ -96,7 +98,7 @@ absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
     if (found == FrameScanner::Found::kFrame) {
       OnFrame(scanner, candidate, &segment);
     } else {
-      OnDamage(scanner.damage(), candidate, end, end_is_proven);
+      OnDamage(scanner.damage(), candidate, behind, end);
     }
   }
   segment.unreadable = scanner.unreadable();
@@ -158,19 +160,22 @@ void Recovery::OnFrame(const FrameScanner& scanner, const Candidate& candidate,
   segment->holds_events |= header.event_count > 0;
   place_.bytes = {segment->end_byte, segment->end_byte};
   tail_file_ = candidate.name;
-  out_.tail.present = header.kind == FrameKind::kGroup &&
-                      header.position >= candidate.header.born_bytes;
+  const bool unproven = header.position >= candidate.header.born_bytes;
+  out_.previous_unproven_byte = unproven ? header.position : 0;
+  out_.tail.present = unproven && header.kind == FrameKind::kGroup;
   out_.tail.header = header;
 }
 
 void Recovery::OnDamage(const FrameScanner::Damage& damage, const Candidate& candidate,
-                        uint64_t end, bool end_is_proven) {
+                        const SegmentHeader* next, uint64_t end) {
   chain_ = 0;
   Pending pending{candidate.id, candidate.name, damage.bytes, damage.reason};
-  if (damage.bytes.end == end && !end_is_proven) {
+  if (damage.bytes.end == end && next == nullptr) {
     if (damage.written_end == damage.bytes.begin) return;  // Room that was never used.
     pending.bytes.end = damage.written_end;
     pending.proven = damage.unreadable || damage.bytes.begin < candidate.header.born_bytes;
+  } else if (next != nullptr && next->previous_unproven_byte != 0) {
+    pending.proven = damage.bytes.begin < next->previous_unproven_byte;
   }
   pending_.push_back(std::move(pending));
 }

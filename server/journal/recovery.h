@@ -41,6 +41,7 @@ struct Recovered {
   uint64_t previous_id = 0;
   uint64_t previous_end_byte = 0;
   uint64_t previous_chain = 0;
+  uint64_t previous_unproven_byte = 0;
   // With the number of the segment each is in.
   std::vector<std::pair<uint64_t, Corruption>> corruptions;
 };

@@ -133,16 +133,10 @@ absl::Status Connection::SetUp() {
   Statement read_back;
   read_back.table = "session";
   read_back.head = ReadBackQuery(dialect_);
-  Statement uptime;
-  uptime.table = "session";
-  uptime.head = std::string(kUptimeQuery);
   std::vector<ResultRow> answers;
   HOLDFAST_ASSIGN_OR_RETURN(answers, Query(read_back, Rows()));
-  std::vector<ResultRow> up;
-  HOLDFAST_ASSIGN_OR_RETURN(up, Query(uptime, Rows()));
   answers.resize(1);
-  up.resize(1);
-  HOLDFAST_ASSIGN_OR_RETURN(facts_, CheckSession(options_, dialect_, answers[0], up[0]));
+  HOLDFAST_ASSIGN_OR_RETURN(facts_, CheckSession(options_, dialect_, answers[0]));
   return absl::OkStatus();
 }
 

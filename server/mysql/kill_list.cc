@@ -16,6 +16,8 @@ std::vector<uint64_t> KillList::TakeFor(const ServerFacts& facts, absl::Time now
   for (Entry& entry : entries_) {
     if (now - entry.added_at >= keep_) continue;
     if (entry.facts.IsSameServer(facts)) {
+      // A server that came back within the second gives the same ids again.
+      if (entry.facts.connection_id == facts.connection_id) continue;
       ids.push_back(entry.facts.connection_id);
     } else {
       rest.push_back(std::move(entry));

@@ -25,7 +25,7 @@ class KillList final {
   // Remembers the connection of `facts`, once. The oldest entry makes room.
   void Add(const ServerFacts& facts, absl::Time now);
 
-  // Takes out the ids that can be killed on the server of `facts`.
+  // Takes out the ids that can be killed on the server of `facts`, by its connection: not its own.
   std::vector<uint64_t> TakeFor(const ServerFacts& facts, absl::Time now);
 
   bool empty() const { return entries_.empty(); }

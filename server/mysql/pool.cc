@@ -81,6 +81,7 @@ DatabaseStatus Pool::Status() const {
   state_->ReportHeldTooLong();
   status.in_use = static_cast<uint64_t>(state_->lent);
   status.idle = state_->idle.size();
+  status.waiting = state_->waiters.size();
   return status;
 }
 

@@ -66,6 +66,7 @@ struct DatabaseStatus {
   std::string server_version;
   uint64_t in_use = 0;
   uint64_t idle = 0;
+  uint64_t waiting = 0;               // Renters for whom there is no connection yet.
   absl::Status failure;               // Of the last attempt to connect; OK if it succeeded.
   std::vector<std::string> warnings;  // Settings under which a commit may be lost.
 };

@@ -158,7 +158,7 @@ void PreparedStatements::Impl::Lay(const Statement& statement) {
 
 // Puts the values of `row` where `to` (as laid above, or the library's copy of it) points.
 void PreparedStatements::Impl::Fill(const Rows& rows, size_t row, MYSQL_BIND* to) {
-  const Value* value = &rows.values[row * rows.columns];
+  const Value* value = rows.values.data() + row * rows.columns;
   for (size_t column = 0; column < rows.columns; ++column, ++value) {
     MYSQL_BIND& bind = to[column];
     Cell& cell = cells[column];

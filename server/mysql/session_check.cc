@@ -24,8 +24,17 @@ constexpr absl::string_view kSqlMode =
     "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_ENGINE_SUBSTITUTION";
 
-// A server process is not replaced by another on the same data folder faster than this.
-constexpr absl::Duration kRestartMin = absl::Seconds(2);
+// Both from one statement, so that their difference is the moment at which the server started, to
+// the second, whatever its clock does.
+constexpr absl::string_view kNow = "UNIX_TIMESTAMP()";
+
+absl::string_view Uptime(Dialect dialect) {
+  return dialect == Dialect::kMariaDb
+             ? "(SELECT variable_value FROM information_schema.global_status WHERE variable_name = "
+               "'UPTIME')"
+             : "(SELECT variable_value FROM performance_schema.global_status WHERE variable_name = "
+               "'Uptime')";
+}
 
 enum class Form { kText, kNumber, kSet };
 
@@ -78,7 +87,8 @@ std::vector<Setting> Settings(const DatabaseOptions& options, Dialect dialect) {
 std::vector<absl::string_view> Facts(Dialect dialect) {
   std::vector<absl::string_view> facts = {"@@version",
                                           "CONNECTION_ID()",
-                                          "UNIX_TIMESTAMP()",
+                                          kNow,
+                                          Uptime(dialect),
                                           "@@hostname",
                                           "@@port",
                                           "@@server_id",
@@ -177,8 +187,7 @@ absl::Status CheckSettings(const DatabaseOptions& options, Dialect dialect,
 }  // namespace
 
 bool ServerFacts::IsSameServer(const ServerFacts& other) const {
-  const absl::Duration apart = started_at - other.started_at;
-  return identity == other.identity && absl::AbsDuration(apart) <= kRestartMin;
+  return identity == other.identity && started_at == other.started_at;
 }
 
 std::vector<std::string> SetupStatements(const DatabaseOptions& options, Dialect dialect) {
@@ -204,9 +213,9 @@ std::string ReadBackQuery(Dialect dialect) {
 }
 
 absl::StatusOr<ServerFacts> CheckSession(const DatabaseOptions& options, Dialect dialect,
-                                         const ResultRow& answers, const ResultRow& uptime) {
+                                         const ResultRow& answers) {
   const std::vector<absl::string_view> names = Facts(dialect);
-  if (answers.size() != names.size() + Settings(options, dialect).size() || uptime.size() != 2) {
+  if (answers.size() != names.size() + Settings(options, dialect).size()) {
     return Refuse(flow::Verdict::kOutage, "the server's settings cannot be read");
   }
   const Answers found(names, answers);
@@ -223,12 +232,8 @@ absl::StatusOr<ServerFacts> CheckSession(const DatabaseOptions& options, Dialect
                                 found.Text("@@server_id"), "|", found.Text("@@datadir"));
   if (dialect == Dialect::kMysql)
     absl::StrAppend(&facts.identity, "|", found.Text("@@server_uuid"));
-  int64_t up_seconds = 0;
-  if (!absl::SimpleAtoi(uptime[1].value_or(""), &up_seconds)) {
-    return Refuse(flow::Verdict::kOutage, "the server's uptime cannot be read");
-  }
-  facts.started_at =
-      absl::FromUnixSeconds(static_cast<int64_t>(found.Number("UNIX_TIMESTAMP()")) - up_seconds);
+  facts.started_at = absl::FromUnixSeconds(static_cast<int64_t>(found.Number(kNow)) -
+                                           static_cast<int64_t>(found.Number(Uptime(dialect))));
   const uint64_t packet_bytes_max = found.Number("@@max_allowed_packet");
   facts.statement_bytes_max = StatementBytesMax(packet_bytes_max);
   JudgeDurability(found, &facts);

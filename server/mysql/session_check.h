@@ -38,15 +38,12 @@ struct ServerFacts {
 // The statements that set a session up. Without answers.
 std::vector<std::string> SetupStatements(const DatabaseOptions& options, Dialect dialect);
 
-// The SELECT that reads back the settings and the facts, in one row; and how long the server has
-// been up, as the second column of one row.
+// The SELECT that reads back the settings, and the facts, in one row.
 std::string ReadBackQuery(Dialect dialect);
-inline constexpr absl::string_view kUptimeQuery = "SHOW GLOBAL STATUS LIKE 'Uptime'";
 
-// The facts, from the answers to both. An error of verdict kElsewhere if the server is read-only,
-// of kOutage, naming the setting, what was asked for and what was found, if a setting was not
-// taken.
+// The facts, from the answer to it. An error of verdict kElsewhere if the server is read-only, of
+// kOutage, naming the setting, what was asked for and what was found, if a setting was not taken.
 absl::StatusOr<ServerFacts> CheckSession(const DatabaseOptions& options, Dialect dialect,
-                                         const ResultRow& answers, const ResultRow& uptime);
+                                         const ResultRow& answers);
 
 }  // namespace holdfast::mysql

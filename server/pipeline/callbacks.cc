@@ -120,7 +120,8 @@ void PipelineImpl::OnSettled(const Settled& settled) {
       if (progress_.Update(producer)) PostMoved(producer);
     }
     receipts_.OnSettled(settled.lane, settled.position);
-    if (clock_.Steady() - last_sweep_ >= kSweepEvery) {
+    // What was lost had no producers.
+    if (settled.producers.empty() || clock_.Steady() - last_sweep_ >= kSweepEvery) {
       last_sweep_ = clock_.Steady();
       PostAllMoved();
       release = true;

@@ -46,8 +46,9 @@ void Feed::OnDurable(Arrival arrival) {
   HOLDFAST_CHECK(arrival.first_ordinal > head_);
   for (event::Accepted& event : arrival.events) {
     if (!open_ || event.ordinal != next_) break;
-    if (queue_charge_ + ChargeOf(event) > memory_.lane_bytes_max()) break;
-    Push(std::move(event));
+    const size_t charge = ChargeOf(event);
+    if (queue_charge_ + charge > memory_.lane_bytes_max()) break;
+    Push(std::move(event), charge);
   }
   if (next_ <= arrival.last_ordinal && next_ >= arrival.first_ordinal) {
     behind_since_ = arrival.accepted_at;
@@ -57,7 +58,7 @@ void Feed::OnDurable(Arrival arrival) {
 }
 
 void Feed::SeatAt(uint64_t position) {
-  std::deque<event::Accepted> dropped;  // Freed after the lock is released.
+  std::deque<Queued> dropped;  // Freed after the lock is released.
   absl::MutexLock lock(&mu_);
   dropped.swap(queue_);
   queue_charge_ = 0;
@@ -90,24 +91,24 @@ bool Feed::HasWork() const {
   return stopped_ || !queue_.empty() || next_ <= head_ || handed_ < head_;
 }
 
-void Feed::Push(event::Accepted event) {
+void Feed::Push(event::Accepted event, size_t charge) {
   next_ = event.ordinal + 1;
-  queue_charge_ += ChargeOf(event);
-  queue_.push_back(std::move(event));
+  queue_charge_ += charge;
+  queue_.push_back({std::move(event), charge});
 }
 
 void Feed::Cut(std::vector<event::Accepted>* cut) {
   size_t bytes = 0;
   size_t charge = 0;
   while (!queue_.empty() && cut->size() < limits_.rows_max) {
-    const event::Accepted& first = queue_.front();
-    bytes += first.bytes.size();
-    charge += ChargeOf(first);
+    Queued& first = queue_.front();
+    bytes += first.event.bytes.size();
+    charge += first.charge;
     // No more than the share, so that the cut can be kept in it should it fail.
     const bool fits = bytes <= limits_.bytes_max && charge <= memory_.share_bytes();
     if (!fits && !cut->empty()) break;
-    queue_charge_ -= ChargeOf(first);
-    cut->push_back(std::move(queue_.front()));
+    queue_charge_ -= first.charge;
+    cut->push_back(std::move(first.event));
     queue_.pop_front();
   }
   handed_ = cut->back().ordinal;
@@ -200,7 +201,8 @@ void Feed::Take(Read read, uint64_t head, uint64_t head_offset) {
   absl::MutexLock lock(&mu_);
   for (event::Accepted& event : read.events) {
     if (event.ordinal > head_) break;
-    Push(std::move(event));
+    const size_t charge = ChargeOf(event);
+    Push(std::move(event), charge);
   }
   next_ = std::max(next_, std::min(read.through, head_) + 1);
   if (lost) next_ = std::max(next_, head + 1);
@@ -227,10 +229,10 @@ void Feed::GiveUp(std::vector<event::Accepted>* cut) {
     (*cut)[i].event = owner->items[i].event;
     (*cut)[i].owner = owner;
   }
-  std::deque<event::Accepted> dropped;  // Freed after the lock is released.
+  std::deque<Queued> dropped;  // Freed after the lock is released.
   absl::MutexLock lock(&mu_);
   open_ = false;
-  if (!queue_.empty()) behind_since_ = queue_.front().accepted_at;
+  if (!queue_.empty()) behind_since_ = queue_.front().event.accepted_at;
   dropped.swap(queue_);
   queue_charge_ = 0;
   next_ = handed_ + 1;
@@ -248,7 +250,7 @@ uint64_t Feed::handed_through() const {
 
 uint64_t Feed::SettledThrough(uint64_t offset) const {
   absl::MutexLock lock(&mu_);
-  return queue_.empty() ? offset : queue_.front().offset - 1;
+  return queue_.empty() ? offset : queue_.front().event.offset - 1;
 }
 
 void Feed::Stop() {
@@ -263,7 +265,7 @@ uint64_t Feed::head() const {
 
 absl::Time Feed::oldest() const {
   absl::MutexLock lock(&mu_);
-  if (!queue_.empty()) return queue_.front().accepted_at;
+  if (!queue_.empty()) return queue_.front().event.accepted_at;
   return next_ <= head_ ? behind_since_ : absl::InfiniteFuture();
 }
 

@@ -110,9 +110,14 @@ class Feed final {
     size_t charge = 0;
   };
 
+  struct Queued {
+    event::Accepted event;
+    size_t charge = 0;
+  };
+
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsStopped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_; }
-  void Push(event::Accepted event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Push(event::Accepted event, size_t charge) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Cut(std::vector<event::Accepted>* cut) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status ReadOn();
   absl::StatusOr<Read> ReadShare(uint64_t from);
@@ -136,7 +141,7 @@ class Feed final {
   uint64_t head_offset_ ABSL_GUARDED_BY(mu_);
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
   uint64_t handed_ ABSL_GUARDED_BY(mu_) = 0;
-  std::deque<event::Accepted> queue_ ABSL_GUARDED_BY(mu_);
+  std::deque<Queued> queue_ ABSL_GUARDED_BY(mu_);
   size_t queue_charge_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time behind_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
 };

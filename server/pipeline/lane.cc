@@ -268,7 +268,7 @@ void Lane::Log(Verdict verdict, const absl::Status& failure, absl::string_view w
   // Only the message: what else the status carries may repeat values.
   const std::initializer_list<base::LogField> fields = {
       {"lane", name_}, {"verdict", flow::VerdictName(verdict)}, {"error", failure.message()}};
-  const std::string sentence = absl::StrCat(what, "; they wait in the journal");
+  const std::string sentence = absl::StrCat(what, "; its events wait in the journal");
   if (verdict == Verdict::kOutage) {
     base::LogError(sentence, fields);
   } else {

@@ -207,7 +207,8 @@ bool PipelineImpl::Drain(absl::Time deadline, absl::AnyInvocable<bool()> give_up
                                   std::clamp(left, absl::ZeroDuration(), kGiveUpPoll))) {
         return true;
       }
-      const bool hopeless = in_journal_ == 0 && !progress_.MaySettle();
+      const bool none_to_come = in_journal_ == 0 || !ended_.ok();
+      const bool hopeless = none_to_come && !progress_.MaySettle();
       if (hopeless || clock_.Steady() >= deadline) return false;
     }
     if (give_up()) return false;

@@ -81,6 +81,8 @@ def is_refused(kind, fields, event):
     if any(not 0 <= int(fields.get(name, 0)) <= limit for name, limit in NUMBERS[kind].items()):
         return True
     if kind == "rate_limit":
+        if fields["window_type"] not in WINDOW_SECONDS:
+            return True
         if ("observed" in fields) == ("hits" in fields) or ("hits" in fields
                                                             and int(fields["hits"]) < 1):
             return True
@@ -97,7 +99,7 @@ class Expectation:
         self.stats = {}     # (api key, account, model, hour) -> sums.
         self.messages = {}  # Id -> checksum of the text.
         self.limits = {}    # (identifier, window, route, start) -> [count, end].
-        self._hits = set()
+        self._hits = {}     # Stored id -> what it said.
 
     def read(self, path):
         with open(path, encoding="utf-8") as lines:
@@ -153,18 +155,23 @@ class Expectation:
             zlib.crc32(fields["text"].encode()) if "text" in fields else None)
 
     def _rate_limit(self, fields, occurred_at):
-        if fields.get("event_id"):
-            key = stored_id(fields["event_id"])
-            if key in self._hits:
-                self.duplicate += 1
-                return
-            self._hits.add(key)
         length = WINDOW_SECONDS[fields["window_type"]]
         start = (seconds(fields["window_start"]) if "window_start" in fields
                  else seconds(occurred_at) // length * length)
         end = seconds(fields["window_end"]) if "window_end" in fields else start + length
-        row = self.limits.setdefault((fields["identifier"], fields["window_type"][12:].lower(),
-                                      fields.get("route_path", ""), start), [0, end])
+        key = (fields["identifier"], fields["window_type"][12:].lower(),
+               fields.get("route_path", ""), start)
+        if fields.get("event_id"):
+            content = (key, occurred_at, int(fields["hits"]))
+            known = self._hits.setdefault(stored_id(fields["event_id"]), content)
+            if known != content:
+                assert known[0] == key, "a conflict across records has no answer: lanes would race"
+                self.conflicts += 1
+                return
+            if known is not content:
+                self.duplicate += 1
+                return
+        row = self.limits.setdefault(key, [0, end])
         if "observed" in fields:
             row[0] = max(row[0], int(fields["observed"]))
         else:

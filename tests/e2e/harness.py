@@ -276,10 +276,13 @@ class Daemon:
                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def start(self, ready=True):
-        """Starts it and waits until it takes events and, if `ready`, reaches the database."""
+        """Starts it and waits until it takes events and, if `ready`, every lane is at its seat."""
         self.start_without_waiting()
-        wait_for(lambda: self.page("/readyz" if ready else "/livez")[0] == 200,
-                 f"the daemon to be {'ready' if ready else 'alive'}: {self.log}")
+        if ready:
+            wait_for(lambda: self.books() is not None and not self.status().get("missing"),
+                     f"the daemon to reach its database: {self.log}")
+        else:
+            wait_for(lambda: self.page("/readyz")[0] == 200, f"the daemon to answer: {self.log}")
 
     def page(self, path):
         """Status and text of a page on the admin port; (0, why) if there was no answer."""

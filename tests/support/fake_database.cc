@@ -230,19 +230,20 @@ absl::Status FakeDatabase::Do(FakeCall call, bool writes,
   }
   Link& link = links_.at(call.session);
   if (link.is_lost) return Answer(call, {kLinkGone, "HY000", "server has gone away"});
-  if (fault.error_number != 0 && !fault.took_effect) return Answer(call, Fail(link, fault));
+  if (fault.error_number != 0 && !fault.took_effect) return Answer(call, Fail(link, call, fault));
   if (writes && is_read_only_) {
     return Answer(call, {1290, "HY000", "The server is running with the --read-only option"});
   }
   SqlError error = run(link);
-  if (error.number == 0 && fault.error_number != 0) error = Fail(link, fault);
+  if (error.number == 0 && fault.error_number != 0) error = Fail(link, call, fault);
   return Answer(call, error);
 }
 
-SqlError FakeDatabase::Fail(Link& link, const FakeFault& fault) {
+SqlError FakeDatabase::Fail(Link& link, const FakeCall& call, const FakeFault& fault) {
   if (fault.error_number == 1213) engine_.Rollback(std::exchange(link.transaction, 0));
   if (EndsTheLink(fault.error_number)) {
     link.is_lost = true;
+    link.commit_sent = call.kind == FakeCall::Kind::kCommit;
     if (!fault.server_lives_on) engine_.Rollback(std::exchange(link.transaction, 0));
   }
   return {fault.error_number, StateOf(fault.error_number), "as the test wants it"};
@@ -282,7 +283,7 @@ void FakeDatabase::EndZombies(bool commit) {
   for (auto& [number, link] : links_) {
     if (!link.is_lost) continue;
     const uint64_t transaction = std::exchange(link.transaction, 0);
-    if (commit) engine_.Commit(transaction);
+    if (commit && link.commit_sent) engine_.Commit(transaction);
     engine_.Rollback(transaction);
   }
 }
@@ -294,7 +295,7 @@ void FakeDatabase::set_kill_works(bool works) {
 
 void FakeDatabase::LoseAllLinks() {
   engine_.RollbackAll();
-  for (auto& [number, link] : links_) link = {true, 0};
+  for (auto& [number, link] : links_) link = {true, false, 0};
 }
 
 void FakeDatabase::SetDown(bool down) {

@@ -61,6 +61,7 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
 
   // Transactions whose sessions are gone and that still hold locks.
   size_t zombies() const;
+  // `commit`: those that were told to COMMIT do; the others roll back in any case.
   void EndZombies(bool commit);
   // Kill reaches the server (it does not if a network is in between, or it is another server).
   void set_kill_works(bool works);
@@ -93,6 +94,7 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
   friend class FakeSession;
   struct Link {
     bool is_lost = false;
+    bool commit_sent = false;  // A zombie that may yet commit.
     uint64_t transaction = 0;  // 0: none.
   };
 
@@ -101,7 +103,8 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
   // One call of a session: asks for a fault, runs `run` unless it forbids, and says what came of
   // it.
   absl::Status Do(FakeCall call, bool writes, const std::function<SqlError(Link&)>& run);
-  SqlError Fail(Link& link, const FakeFault& fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  SqlError Fail(Link& link, const FakeCall& call, const FakeFault& fault)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LoseAllLinks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable absl::Mutex mu_;

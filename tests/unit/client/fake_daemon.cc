@@ -152,6 +152,13 @@ std::optional<grpc::Status> FakeDaemon::Greet(OpenStream& open) {
     open_.insert(&open);
   }
   Send(open, response);
+  // Says at once how far this producer has come, whatever of it this stream will carry.
+  bool greet = false;
+  {
+    absl::MutexLock lock(&mu_);
+    greet = response.welcome().resume_after() > 0 && !hold_journaled_;
+  }
+  if (greet) SendAck(open, true, false);
   return std::nullopt;
 }
 

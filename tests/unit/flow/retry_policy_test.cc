@@ -70,7 +70,7 @@ TEST(RetryPolicyTest, EqualSeedsGiveEqualWaitsAndOthersDoNot) {
 
 TEST(RetryPolicyTest, AnUnknownCommitIsTriedAgainAtOnceAndOnlyOnce) {
   RetryOptions options;
-  options.wait_min = options.wait_max = absl::Hours(1);
+  options.wait_min = options.wait_max = options.outage_wait_max = absl::Hours(1);
   RetryPolicy policy(options, 7);
   EXPECT_GT(policy.NextWait(Verdict::kReconnect), absl::ZeroDuration());
   EXPECT_EQ(policy.NextWait(Verdict::kUnknown), absl::ZeroDuration());

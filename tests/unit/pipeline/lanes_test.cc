@@ -322,6 +322,7 @@ TEST_F(LanesTest, AJournalThatCannotBeReadJustNowIsAskedAgain) {
   Submit(kProducer, 1, "u");
   EXPECT_TRUE(AwaitState(kUsageLane, LaneState::kRetrying));
   SubmitMany(kOther, 'u', 2);
+  EXPECT_TRUE(Await([this] { return ReportOf(kUsageLane).head == 21; }));
   journal_.RefuseReads(true);
   database_.Heal(kUsageLane);
   EXPECT_TRUE(

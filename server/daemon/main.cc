@@ -1,0 +1,59 @@
+// holdfastd.
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/daemon/config.h"
+#include "server/daemon/daemon.h"
+#include "server/daemon/exit_code.h"
+#include "server/daemon/migrate.h"
+#include "server/daemon/process.h"
+
+namespace holdfast::daemon {
+namespace {
+
+constexpr char kVersion[] = HOLDFAST_VERSION;
+
+void Print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+
+ExitCode Run(const Config& config) {
+  if (!config.allow_core_dumps) ForbidInspection();
+  Daemon daemon(config, kVersion, base::SystemClock());
+  // From here on a signal ends the daemon in order, also while it starts.
+  const Signals signals([&daemon](int count) { count == 1 ? daemon.Drain() : daemon.Stop(); });
+  if (const ExitCode code = daemon.Start(); code != kExitDrained) return code;
+  return daemon.Serve();
+}
+
+ExitCode Main(const std::vector<std::string>& flags) {
+  const absl::StatusOr<Reading> reading = ReadConfig(flags, ProcessEnvironment());
+  if (!reading.ok()) {
+    std::fputs(absl::StrCat(std::string(reading.status().message()), "\n").c_str(), stderr);
+    return absl::IsNotFound(reading.status()) ? kExitUsage : kExitConfiguration;
+  }
+  if (reading->command == Command::kHelp) return Print(HelpText()), kExitDrained;
+  if (reading->command == Command::kVersion) {
+    return Print(absl::StrCat("holdfastd ", kVersion, "\n")), kExitDrained;
+  }
+  base::SetLogLevel(reading->config.log_level);
+  for (const std::string& warning : reading->warnings) base::LogWarning(warning);
+  if (reading->command == Command::kCheckConfig) {
+    return Print(DescribeSettings(*reading)), kExitDrained;
+  }
+  if (reading->command == Command::kMigrate) return Migrate(reading->config);
+  return Run(reading->config);
+}
+
+}  // namespace
+}  // namespace holdfast::daemon
+
+int main(int argc, char** argv) {
+  holdfast::daemon::PrepareProcess();
+  return holdfast::daemon::Main(std::vector<std::string>(argv + 1, argv + argc));
+}
