@@ -55,16 +55,16 @@ CREATE TABLE IF NOT EXISTS usage_stats (
 -- The finest grain is stored; days, months and totals are derived here.
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW cost_stats AS
 SELECT api_key_id, 'hourly' AS cost_type, DATE_FORMAT(stat_hour, '%Y-%m-%d:%H') AS cost_date,
-       SUM(cost_micros) / 1000000 AS amount
+       SUM(cost_micros) * 0.000001 AS amount
   FROM usage_stats GROUP BY api_key_id, cost_date
 UNION ALL
 SELECT api_key_id, 'daily', DATE_FORMAT(stat_hour, '%Y-%m-%d') AS cost_date,
-       SUM(cost_micros) / 1000000
+       SUM(cost_micros) * 0.000001
   FROM usage_stats GROUP BY api_key_id, cost_date
 UNION ALL
 SELECT api_key_id, 'monthly', DATE_FORMAT(stat_hour, '%Y-%m') AS cost_date,
-       SUM(cost_micros) / 1000000
+       SUM(cost_micros) * 0.000001
   FROM usage_stats GROUP BY api_key_id, cost_date
 UNION ALL
-SELECT api_key_id, 'total', 'all' AS cost_date, SUM(cost_micros) / 1000000
+SELECT api_key_id, 'total', 'all' AS cost_date, SUM(cost_micros) * 0.000001
   FROM usage_stats GROUP BY api_key_id;

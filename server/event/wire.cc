@@ -19,7 +19,7 @@ bool WireReader::Next(WireField* field) {
     const uint32_t tag = in.ReadTag();
     const WireFormatLite::WireType type = WireFormatLite::GetTagWireType(tag);
     bool wanted = false;
-    if (tag == 0 || WireFormatLite::GetTagFieldNumber(tag) == 0) {
+    if (WireFormatLite::GetTagFieldNumber(tag) == 0) {  // Also where no tag could be read.
       ok_ = false;
     } else if (type == WireFormatLite::WIRETYPE_VARINT) {
       wanted = ok_ = in.ReadVarint64(&field->varint);

@@ -18,10 +18,6 @@ namespace {
 
 using flow::Verdict;
 
-// The server gives up a statement after query_timeout where it can; it is given this long to say
-// so.
-constexpr absl::Duration kServerSaysSo = absl::Seconds(2);
-
 constexpr unsigned kDeadlock = 1213;
 constexpr unsigned kNoSuchConnection = 1094;
 

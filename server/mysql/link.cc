@@ -92,7 +92,7 @@ void ConfigureLink(const DatabaseOptions& options, const Endpoint& endpoint, st_
   const my_bool off = 0;
   const unsigned no_local_infile = 0;
   const unsigned connect_seconds = WholeSeconds(options.connect_timeout);
-  const unsigned query_seconds = WholeSeconds(options.query_timeout);
+  const unsigned query_seconds = WholeSeconds(options.query_timeout + kServerSaysSo);
   const unsigned protocol = endpoint.socket.empty() ? MYSQL_PROTOCOL_TCP : MYSQL_PROTOCOL_SOCKET;
   mysql_options(link, MYSQL_OPT_CONNECT_TIMEOUT, &connect_seconds);
   mysql_options(link, MYSQL_OPT_READ_TIMEOUT, &query_seconds);

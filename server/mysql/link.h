@@ -11,6 +11,10 @@ struct st_mysql;
 
 namespace holdfast::mysql {
 
+// The server ends a statement after query_timeout where it can; it is given this long to say so
+// before the link counts as lost.
+inline constexpr absl::Duration kServerSaysSo = absl::Seconds(2);
+
 // While one lives, calls into the library from this thread end at its deadline: the library's own
 // time-outs are for each read and write, and begin again with every byte that trickles in. Does not
 // nest.

@@ -47,37 +47,66 @@ TEST(LaneTest, AnEventGoesToALaneOfItsKindWhateverTheNumberOfLanes) {
   }
 }
 
+// One pair could share a lane by chance; so many do not.
+constexpr int kManyKeys = 30;
+
 TEST(LaneTest, UsageOfOneKeyStaysInOneLane) {
-  v1::Event other = UsageSample();
-  for (const auto* field : {"usage.event_id", "usage.account_id", "usage.model"}) {
-    SetString(&other, field, "other");
+  for (int i = 0; i < kManyKeys; ++i) {
+    v1::Event one = UsageSample();
+    one.mutable_usage()->set_api_key_id(absl::StrCat("key-", i));
+    v1::Event other = one;
+    for (const auto* field : {"usage.event_id", "usage.account_id", "usage.model"}) {
+      SetString(&other, field, "other");
+    }
+    other.mutable_usage()->set_cost_micros(1);
+    other.mutable_occurred_at()->set_seconds(5);
+    EXPECT_EQ(LaneOf(other, 16), LaneOf(one, 16));
   }
-  other.mutable_usage()->set_cost_micros(1);
-  other.mutable_occurred_at()->set_seconds(5);
-  EXPECT_EQ(LaneOf(other, 16), LaneOf(UsageSample(), 16));
 }
 
 TEST(LaneTest, RateLimitsOfOneRowStayInOneLaneHoweverTheWindowIsSaid) {
-  v1::Event implied = RateLimitSample();
-  implied.mutable_rate_limit()->clear_window_start();
-  implied.mutable_rate_limit()->clear_window_end();
-  implied.mutable_rate_limit()->set_observed(7);
-  implied.mutable_rate_limit()->clear_event_id();
-  EXPECT_EQ(LaneOf(implied, 16), LaneOf(RateLimitSample(), 16));
+  for (int i = 0; i < kManyKeys; ++i) {
+    v1::Event given = RateLimitSample();
+    given.mutable_rate_limit()->set_identifier(absl::StrCat("user:", i));
+    v1::Event implied = given;
+    implied.mutable_rate_limit()->clear_window_start();
+    implied.mutable_rate_limit()->clear_window_end();
+    implied.mutable_rate_limit()->set_observed(7);
+    implied.mutable_rate_limit()->clear_event_id();
+    EXPECT_EQ(LaneOf(implied, 16), LaneOf(given, 16));
+  }
+}
+
+TEST(LaneTest, RowsOfDifferentWindowsAreDifferentKeys) {
+  std::set<Lane> lanes;
+  for (int i = 0; i < kManyKeys; ++i) {
+    v1::Event event = RateLimitSample();
+    event.mutable_rate_limit()->mutable_window_start()->set_seconds(60 * i);
+    lanes.insert(LaneOf(event, 16));
+  }
+  EXPECT_GT(lanes.size(), 5u);
 }
 
 TEST(LaneTest, BothSidesOfAConversationShareALane) {
-  v1::Event there = MessageSample();
-  there.mutable_message()->clear_conversation_id();
-  v1::Event back = there;
-  back.mutable_message()->set_ig_sender_id(there.message().ig_recipient_id());
-  back.mutable_message()->set_ig_recipient_id(there.message().ig_sender_id());
-  EXPECT_EQ(LaneOf(there, 16), LaneOf(back, 16));
+  for (int i = 0; i < kManyKeys; ++i) {
+    v1::Event there = MessageSample();
+    there.mutable_message()->clear_conversation_id();
+    there.mutable_message()->set_ig_sender_id(absl::StrCat("sender-", i));
+    v1::Event back = there;
+    back.mutable_message()->set_ig_sender_id(there.message().ig_recipient_id());
+    back.mutable_message()->set_ig_recipient_id(there.message().ig_sender_id());
+    EXPECT_EQ(LaneOf(there, 16), LaneOf(back, 16));
+  }
+}
 
-  v1::Event known = MessageSample();
-  v1::Event answer = known;
-  answer.mutable_message()->set_ig_sender_id("somebody else");
-  EXPECT_EQ(LaneOf(known, 16), LaneOf(answer, 16));
+TEST(LaneTest, AKnownConversationStaysInOneLaneWhoeverWrites) {
+  for (int i = 0; i < kManyKeys; ++i) {
+    v1::Event one = MessageSample();
+    one.mutable_message()->set_conversation_id(1 + i);
+    v1::Event other = one;
+    other.mutable_message()->set_ig_sender_id("somebody else");
+    EXPECT_EQ(LaneOf(one, 16), LaneOf(other, 16));
+  }
 }
 
 TEST(LaneTest, TheOrderOfFieldsOnTheWireDoesNotMatter) {

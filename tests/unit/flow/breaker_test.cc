@@ -118,8 +118,10 @@ TEST_F(BreakerTest, TooFewAttemptsNeverOpenIt) {
 TEST_F(BreakerTest, LateNewsOfEarlierAttemptsNeitherClosesItNorKeepsItOpen) {
   Fail(options_.failure_threshold);
   now_ += options_.recovery_timeout / 2;
+  const int attempts = breaker_.attempts(now_);
   breaker_.OnSuccess(now_);
   EXPECT_EQ(breaker_.state(), BreakerState::kOpen);
+  EXPECT_EQ(breaker_.attempts(now_), attempts);
   breaker_.OnFailure(now_, "late");
   EXPECT_EQ(breaker_.Admit(now_), options_.recovery_timeout / 2);
 }

@@ -1,3 +1,4 @@
+#include <numeric>
 #include <thread>
 
 #include "gmock/gmock.h"
@@ -139,6 +140,8 @@ TEST_P(BadRequestTest, EndsTheStreamAndNamesTheField) {
   EXPECT_TRUE(pipeline_.AwaitStreams(0));
 }
 
+std::string NameOf(const testing::TestParamInfo<BadRequestCase>& info) { return info.param.name; }
+
 v1::EventBatch LargeBatch() {
   v1::EventBatch batch;
   batch.set_first_sequence(1);
@@ -168,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
                        {HelloOf(kProducer), Request(BatchOf(0, 1))},
                        "batch.first_sequence"},
         BadRequestCase{"TooLarge", {HelloOf(kProducer), Request(LargeBatch())}, "request"}),
-    [](const testing::TestParamInfo<BadRequestCase>& info) { return info.param.name; });
+    NameOf);
 
 TEST_F(EventStreamTest, AGapEndsTheStreamWithWhatWasExpected) {
   StartServer();

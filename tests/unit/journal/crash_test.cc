@@ -1,6 +1,6 @@
-// Many short lives of a journal on a disk that loses power, processes and syncs at random moments, from
-// one seed each. What a life was told is durable, and what a life found when it opened, must be there for
-// ever after, once, in order and unchanged.
+// Many short lives of a journal on a disk that loses power, processes and syncs at random moments,
+// from one seed each. What a life was told is durable, and what a life found when it opened, must
+// be there for ever after, once, in order and unchanged.
 
 #include <algorithm>
 #include <cstdlib>
@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+
 #include "server/base/log.h"
 #include "server/event/kind.h"
 #include "tests/unit/journal/fixture.h"
@@ -18,8 +19,8 @@
 namespace holdfast::journal {
 namespace {
 
-using ::testing::IsEmpty;
 using test::ForgetfulDisk;
+using ::testing::IsEmpty;
 
 constexpr uint8_t kProducers = 4;
 constexpr event::Lane kLanes[] = {0, 16, 17, 32};
@@ -124,7 +125,8 @@ class Simulation {
 
   std::shared_ptr<const event::Batch> NextBatch(const Journal& journal, uint8_t producer) {
     const uint64_t last = journal.LastSequence(ProducerId(producer));
-    const uint64_t first = OneIn(4) && last > 0 ? last - Below(std::min<uint64_t>(last, 5)) : last + 1;
+    const uint64_t first =
+        OneIn(4) && last > 0 ? last - Below(std::min<uint64_t>(last, 5)) : last + 1;
     std::vector<event::Lane> lanes;
     for (uint64_t i = 0; i <= Below(OneIn(6) ? 40 : 6); ++i) {
       lanes.push_back(LaneOfEvent(producer, first + i));

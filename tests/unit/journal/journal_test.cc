@@ -6,17 +6,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+
 #include "tests/unit/journal/fixture.h"
 
 namespace holdfast::journal {
 namespace {
 
+using test::ForgetfulDisk;
+using test::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using test::ForgetfulDisk;
-using test::StatusIs;
 
 constexpr event::Lane kUsage = 16;
 constexpr event::Lane kMessage = 32;
@@ -120,12 +121,12 @@ TEST_F(JournalTest, OfAPartlyHeldBatchOnlyTheRestIsTaken) {
 TEST_F(JournalTest, AGapIsRefusedAndSaysWhatWasExpected) {
   Open();
   Hold(MakeBatch(1, 1, {kUsage, kUsage}));
-  EXPECT_THAT(journal_->Append(MakeBatch(1, 4, {kUsage})),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("expected sequence 3, got 4")));
-  EXPECT_THAT(journal_->Append(MakeBatch(2, 2, {kUsage})),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("expected sequence 1, got 2")));
+  EXPECT_THAT(
+      journal_->Append(MakeBatch(1, 4, {kUsage})),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("expected sequence 3, got 4")));
+  EXPECT_THAT(
+      journal_->Append(MakeBatch(2, 2, {kUsage})),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("expected sequence 1, got 2")));
   EXPECT_EQ(journal_->LastSequence(ProducerId(1)), 2);
 }
 
@@ -202,9 +203,7 @@ TEST_F(JournalTest, AFailedSyncPoisonsForEverAndIsNeverRetried) {
   Open();
   ASSERT_TRUE(Eventually([&] { return disk_.List()->size() == Segments().size() + 1; }));
   const std::string blank = disk_.List()->back();
-  ASSERT_TRUE(Eventually([&] {
-    return disk_.Contents(blank).size() == options_.segment_bytes;
-  }));
+  ASSERT_TRUE(Eventually([&] { return disk_.Contents(blank).size() == options_.segment_bytes; }));
   ASSERT_TRUE(Eventually([&] {
     const int syncs = disk_.calls(ForgetfulDisk::Call::kSync);
     base::SystemClock().Sleep(absl::Milliseconds(2));
@@ -234,9 +233,8 @@ TEST_F(JournalTest, AFailedSyncPoisonsForEverAndIsNeverRetried) {
 TEST_F(JournalTest, AFailedWritePoisonsEvenWhenTheDiskIsFull) {
   Open();
   ASSERT_TRUE(Eventually([&] { return disk_.List()->size() == 2; }));
-  ASSERT_TRUE(Eventually([&] {
-    return disk_.Contents(disk_.List()->back()).size() == options_.segment_bytes;
-  }));
+  ASSERT_TRUE(Eventually(
+      [&] { return disk_.Contents(disk_.List()->back()).size() == options_.segment_bytes; }));
   disk_.FailNth(ForgetfulDisk::Call::kWrite, 1, absl::ResourceExhaustedError("write: ENOSPC"));
   ASSERT_OK(journal_->Append(MakeBatch(1, 1, {kUsage})));
   ASSERT_TRUE(listener_->WaitForFailure());
@@ -244,8 +242,8 @@ TEST_F(JournalTest, AFailedWritePoisonsEvenWhenTheDiskIsFull) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("ENOSPC")));
 }
 
-// The frame can be read after the failed sync, from a page cache that will never write it again. Once
-// the next run has reported it as held, it must be on the disk all the same.
+// The frame can be read after the failed sync, from a page cache that will never write it again.
+// Once the next run has reported it as held, it must be on the disk all the same.
 TEST_F(JournalTest, AFrameThatLivesInThePageCacheAloneIsCopiedBeforeItCounts) {
   Open();
   ASSERT_TRUE(Eventually([&] { return disk_.List()->size() == 2; }));
