@@ -153,31 +153,33 @@ void Worker::Write(Stream& stream, Turn& turn) {
 }
 
 StreamEnd Worker::Part(Stream& stream, const Turn& turn) {
-  absl::Time until = SteadyNow();
-  bool orderly = false;
-  {
-    absl::MutexLock lock(&mu_);
-    stream.AssertLocked();
-    orderly =
-        !stream_is_useless_ && !turn.half_closed && buffer_.all_answered() && stream.CanWrite();
-    until = std::min(until + kPartingWaitMax, close_deadline_);
-  }
-  if (orderly) stream.WritesDone();
-  while (orderly) {
-    {
-      absl::MutexLock lock(&mu_);
-      auto moved = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-        stream.AssertLocked();
-        return stream.HasResponses() || stream.broken();
-      };
-      if (!mu_.AwaitWithTimeout(absl::Condition(&moved), until - SteadyNow())) break;
-      stream.AssertLocked();
-      if (stream.broken() && !stream.HasResponses()) break;
-    }
-    stream.TakeResponses();
+  const std::optional<absl::Time> until = PartingDeadline(stream, turn);
+  if (until.has_value()) {
+    stream.WritesDone();
+    while (AwaitMore(stream, *until)) stream.TakeResponses();
   }
   stream.Cancel();  // Without effect on a stream that has ended.
   return stream.Finish();
+}
+
+std::optional<absl::Time> Worker::PartingDeadline(const Stream& stream, const Turn& turn) {
+  absl::MutexLock lock(&mu_);
+  stream.AssertLocked();
+  if (stream_is_useless_ || turn.half_closed || !buffer_.all_answered() || !stream.CanWrite()) {
+    return std::nullopt;
+  }
+  return std::min(SteadyNow() + kPartingWaitMax, close_deadline_);
+}
+
+bool Worker::AwaitMore(const Stream& stream, absl::Time until) {
+  absl::MutexLock lock(&mu_);
+  auto moved = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    stream.AssertLocked();
+    return stream.HasResponses() || stream.broken();
+  };
+  mu_.AwaitWithTimeout(absl::Condition(&moved), until - SteadyNow());
+  stream.AssertLocked();
+  return stream.HasResponses();
 }
 
 StreamEnd Worker::Ended(Stream& stream, const Turn& turn) {

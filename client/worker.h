@@ -57,6 +57,10 @@ class Worker final {
   void Write(Stream& stream, Turn& turn);
   // Ends a stream that is no longer needed; in order, if there is time.
   StreamEnd Part(Stream& stream, const Turn& turn);
+  // Until when to wait for the daemon to end it; nullopt: not at all.
+  std::optional<absl::Time> PartingDeadline(const Stream& stream, const Turn& turn);
+  // Whether something arrived; false also if nothing more will.
+  bool AwaitMore(const Stream& stream, absl::Time until);
   // Takes leave of a stream that the daemon has ended.
   StreamEnd Ended(Stream& stream, const Turn& turn);
   // Decides what a stream's end means; returns how long to pause.

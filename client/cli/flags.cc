@@ -21,8 +21,7 @@ absl::StatusOr<Arguments> Arguments::Parse(const std::vector<std::string>& argum
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     if (argument == "--") {
-      parsed.positional_.insert(parsed.positional_.end(), arguments.begin() + i + 1,
-                                arguments.end());
+      while (++i < arguments.size()) parsed.positional_.push_back(arguments[i]);
       break;
     }
     if (argument == "-h") {

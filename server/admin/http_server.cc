@@ -2,13 +2,18 @@
 
 #include <CivetServer.h>
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 
 #include "server/base/log.h"
 
@@ -44,6 +49,26 @@ void Send(mg_connection* connection, const Page& page, bool with_body) {
       "close\r\n\r\n");
   mg_write(connection, head.data(), head.size());
   if (with_body) mg_write(connection, page.body.data(), page.body.size());
+}
+
+// Connects to our own listener and leaves again. Whether that works does not matter.
+void Knock(const HttpAddress& address) {
+  const bool is_six = address.host.front() == '[';
+  sockaddr_in6 six{};
+  six.sin6_family = AF_INET6;
+  six.sin6_port = htons(static_cast<uint16_t>(address.port));
+  inet_pton(AF_INET6, address.host.substr(1, address.host.size() - 2).c_str(), &six.sin6_addr);
+  sockaddr_in four{};
+  four.sin_family = AF_INET;
+  four.sin_port = htons(static_cast<uint16_t>(address.port));
+  inet_pton(AF_INET, address.host.c_str(), &four.sin_addr);
+  const int knock = ::socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  if (knock < 0) return;
+  const auto* name =
+      is_six ? reinterpret_cast<const sockaddr*>(&six) : reinterpret_cast<const sockaddr*>(&four);
+  // To an address of all, Linux connects as to the loopback.
+  [[maybe_unused]] const int connected = ::connect(knock, name, is_six ? sizeof six : sizeof four);
+  ::close(knock);
 }
 
 }  // namespace
@@ -130,7 +155,20 @@ struct HttpServer::Civet {
 };
 
 HttpServer::HttpServer() = default;
-HttpServer::~HttpServer() = default;
+
+HttpServer::~HttpServer() {
+  if (civet_ == nullptr) return;
+  // The library looks every two seconds whether it is to stop, or when somebody knocks.
+  absl::Notification stopped;
+  std::thread knocking([this, &stopped] {
+    do {
+      Knock(address_);
+    } while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(10)));
+  });
+  civet_.reset();
+  stopped.Notify();
+  knocking.join();
+}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options,
                                                               Pages& pages) {

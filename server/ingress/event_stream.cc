@@ -81,11 +81,13 @@ absl::Status EventStream::TakeBatch(std::string encoded) {
   if (!attached_.has_value()) return FieldError("request", "a stream's first message is hello");
   HOLDFAST_ASSIGN_OR_RETURN(const std::shared_ptr<const event::Batch> batch,
                             ReadBatch(door_, std::move(encoded), *attached_));
+  bool resent = false;
   {
     // Before it is handed in: its acknowledgement may come at once, and the refusals go first. They
     // are true even if the batch is not taken after all.
     absl::MutexLock lock(&mu_);
     for (const event::Refusal& refusal : batch->refusals) outbox_.Add(RefusedError(refusal));
+    resent = batch->last_sequence <= outbox_.progress().journaled_through;
     waiting_.push_back({batch->last_sequence, batch->bytes});
     waiting_bytes_ += batch->bytes;
   }
@@ -101,7 +103,7 @@ absl::Status EventStream::TakeBatch(std::string encoded) {
     return submitted;
   }
   handed_in_through_ = std::max(handed_in_through_, batch->last_sequence);
-  if (batch->last_sequence <= outbox_.progress().journaled_through) outbox_.Repeat();
+  if (resent) outbox_.Repeat();
   return absl::OkStatus();
 }
 

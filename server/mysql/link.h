@@ -26,6 +26,20 @@ class CallDeadline final {
   CallDeadline& operator=(const CallDeadline&) = delete;
 };
 
+// The same for a call that connects. Once it has, call UnblockSocket: with TLS the library would
+// else read whole records without asking what time it is.
+class ConnectDeadline final {
+ public:
+  explicit ConnectDeadline(absl::Duration timeout);
+  ~ConnectDeadline();
+  ConnectDeadline(const ConnectDeadline&) = delete;
+  ConnectDeadline& operator=(const ConnectDeadline&) = delete;
+
+ private:
+  const CallDeadline deadline_;
+};
+void UnblockSocket(st_mysql* link);
+
 // A handle that is not connected yet. Thread-safe, unlike the library's first call.
 st_mysql* NewLink();
 

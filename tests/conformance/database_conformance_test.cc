@@ -1,8 +1,8 @@
 // What the writer relies on from a database, asked of the fake and of a real server.
 
+#include <array>
 #include <limits>
 #include <optional>
-#include <random>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -247,7 +247,8 @@ TEST_P(DatabaseTest, TheQuarantineKeepsAnEventOnceAndCountsHowOften) {
   auto session = Rent();
   test::AcceptedEvents events;
   const event::Accepted accepted = events.Add(test::UsageOf(UuidOf(1)));
-  const statement::Refused refused = {&accepted, 1406, "model", std::string(600, 'x')};
+  const std::string reason(600, 'x');
+  const statement::Refused refused = {&accepted, 1406, "model", reason};
   for (int i = 0; i < 2; ++i) {
     const statement::QuarantineInsert insert(event::Kind::kUsage, {"writer", "usage-0"},
                                              {&refused, 1}, test::EventTime() + absl::Hours(i),
@@ -291,133 +292,6 @@ TEST_P(DatabaseTest, HousekeepingTakesTheOldestAndAtMostSoMany) {
   EXPECT_EQ(find(statement::FindOldLanes(test::EventTime() + absl::Hours(1))), 0u);
   EXPECT_EQ(*Run(session, statement::DeleteOldLane(key, test::EventTime() + absl::Hours(1))), 0u);
   EXPECT_EQ(*Run(session, statement::DeleteOldLane(key, test::EventTime() + absl::Hours(3))), 1u);
-}
-
-// The same random steps on both: what is not in a case above must not differ either.
-TEST(FakeDatabaseTest, DoesWhatARealServerDoesStepByStep) {
-  const auto fake = test::Backend::Make("fake");
-  const auto real = test::Backend::Make("real");
-  struct Pair {
-    mysql::Rented fake;
-    mysql::Rented real;
-    bool in_transaction = false;
-  };
-  std::vector<Pair> pairs;
-  for (int i = 0; i < 3; ++i) {
-    pairs.push_back({*fake->sessions().Rent(absl::InfiniteFuture()),
-                     *real->sessions().Rent(absl::InfiniteFuture())});
-    real->WaitForNoLock(*pairs.back().real);
-  }
-  static const std::array columns = {
-      Column{"event_id", ColumnType::kBinary}, Column{"content_hash", ColumnType::kInt64},
-      Column{"batch_tag", ColumnType::kUint64}, Column{"occurred_at", ColumnType::kTime}};
-  const mysql::Statement* const statements[] = {
-      statement::Upsert("holdfast_rate_limit_hits", columns, {statement::KeepRow("event_id")}),
-      statement::Upsert("holdfast_rate_limit_hits", columns, {statement::AddTo("batch_tag")}),
-      statement::Upsert("holdfast_rate_limit_hits", columns,
-                        {statement::KeepGreatest("batch_tag")}),
-      statement::Upsert("holdfast_rate_limit_hits", columns, {statement::Replace("content_hash")})};
-  const mysql::Statement* const update =
-      statement::Fixed("holdfast_rate_limit_hits",
-                       "UPDATE holdfast_rate_limit_hits SET batch_tag = batch_tag + ? WHERE "
-                       "event_id = ? AND content_hash = ?",
-                       {ColumnType::kUint64, ColumnType::kBinary, ColumnType::kUint64});
-  const mysql::Statement* const select = statement::Fixed(
-      "holdfast_rate_limit_hits",
-      "SELECT content_hash, batch_tag FROM holdfast_rate_limit_hits WHERE event_id IN (?,?,?)",
-      {ColumnType::kBinary, ColumnType::kBinary, ColumnType::kBinary});
-  const std::vector<std::string> everything = {"event_id", "content_hash", "batch_tag"};
-
-  std::mt19937_64 random(20260101);
-  std::vector<event::Id> ids;
-  for (uint64_t i = 0; i < 12; ++i) ids.push_back(event::EventKey(UuidOf(i)));
-  int conflicts = 0;
-  int rejects = 0;
-  for (int step = 0; step < 3000; ++step) {
-    SCOPED_TRACE(step);
-    Pair& pair = pairs[random() % pairs.size()];
-    const auto compare = [&](const auto& a, const auto& b) {
-      ASSERT_EQ(NumberOf(test::StatusOf(a)), NumberOf(test::StatusOf(b))) << test::StatusOf(b);
-      conflicts += NumberOf(test::StatusOf(a)) == 1205;
-      rejects += !a.ok() && mysql::VerdictOf(test::StatusOf(a)) == flow::Verdict::kReject;
-    };
-    switch (random() % 8) {
-      case 0:
-        if (pair.in_transaction) break;
-        ASSERT_OK(pair.fake->Begin());
-        ASSERT_OK(pair.real->Begin());
-        pair.in_transaction = true;
-        break;
-      case 1:
-      case 2: {
-        if (!pair.in_transaction) break;
-        const bool commit = random() % 3 != 0;
-        ASSERT_OK(commit ? pair.fake->Commit() : pair.fake->Rollback());
-        ASSERT_OK(commit ? pair.real->Commit() : pair.real->Rollback());
-        pair.in_transaction = false;
-        break;
-      }
-      case 3: {
-        mysql::Rows rows;
-        rows.columns = 3;
-        rows.values = {uint64_t{random() % 3}, ids[random() % ids.size()].view(),
-                       uint64_t{random() % 3}};
-        const auto a = pair.fake->Execute(*update, rows, 0, 1);
-        const auto b = pair.real->Execute(*update, rows, 0, 1);
-        compare(a, b);
-        if (a.ok()) {
-          ASSERT_EQ(*a, *b);
-        }
-        break;
-      }
-      case 4: {
-        mysql::Rows rows;
-        rows.columns = 3;
-        for (int i = 0; i < 3; ++i) rows.values.emplace_back(ids[random() % ids.size()].view());
-        auto a = pair.fake->Query(*select, rows);
-        auto b = pair.real->Query(*select, rows);
-        compare(a, b);
-        std::sort(a->begin(), a->end());
-        std::sort(b->begin(), b->end());
-        ASSERT_EQ(*a, *b);
-        break;
-      }
-      default: {
-        mysql::Rows rows;
-        rows.columns = 4;
-        std::vector<event::Id> chosen;
-        for (const event::Id& id : ids) {
-          if (random() % 4 == 0) chosen.push_back(id);
-        }
-        if (chosen.empty()) break;
-        for (const event::Id& id : chosen) {
-          const int64_t hash = random() % 20 == 0 ? -1 : static_cast<int64_t>(random() % 3);
-          const uint64_t tag = random() % 20 == 0 ? UINT64_MAX : random() % 5;
-          rows.values.insert(rows.values.end(), {id.view(), hash, tag, test::EventTime()});
-        }
-        const mysql::Statement& statement = *statements[random() % 4];
-        const auto a = pair.fake->Execute(statement, rows, 0, chosen.size());
-        const auto b = pair.real->Execute(statement, rows, 0, chosen.size());
-        compare(a, b);
-        if (a.ok()) {
-          ASSERT_EQ(*a, *b);
-        }
-        break;
-      }
-    }
-    if (::testing::Test::HasFatalFailure()) break;
-    if (step % 50 == 0) {
-      ASSERT_EQ(fake->Read("holdfast_rate_limit_hits", everything, "event_id"),
-                real->Read("holdfast_rate_limit_hits", everything, "event_id"));
-    }
-  }
-  EXPECT_GT(conflicts, 50);
-  EXPECT_GT(rejects, 50);
-  for (Pair& pair : pairs) {
-    if (!pair.in_transaction) continue;
-    EXPECT_OK(pair.fake->Rollback());
-    EXPECT_OK(pair.real->Rollback());
-  }
 }
 
 }  // namespace

@@ -184,7 +184,7 @@ class Expectation:
 
 def rows(database, statement):
     """Streams the rows of a statement: a million of them have no place in a list."""
-    with subprocess.Popen(database._client("holdfast") + ["--quick", "-e", statement],  # pylint: disable=protected-access
+    with subprocess.Popen(database.client("holdfast") + ["--quick", "-e", statement],
                           stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         for line in process.stdout:
             yield line.rstrip("\n").split("\t")

@@ -162,7 +162,7 @@ class Database:
         if self.process.poll() is not None:
             raise AssertionError(f"MariaDB ended with {self.process.returncode}: "
                                  + (self.folder / "log").read_text(errors="replace")[-2000:])
-        return subprocess.run(self._client() + ["-e", "SELECT 1"], capture_output=True,
+        return subprocess.run(self.client() + ["-e", "SELECT 1"], capture_output=True,
                               check=False).returncode == 0
 
     def stop(self):
@@ -172,15 +172,15 @@ class Database:
         self.process.kill()
         self.process.wait()
 
-    def _client(self, database=None):
+    def client(self, database=None):
         return [_program("mariadb"), "--no-defaults", "--batch", "--skip-column-names",
                 "--user=root", f"--socket={self.socket}",
                 "--default-character-set=utf8mb4"] + ([database] if database else [])
 
     def sql(self, statement, database="holdfast"):
         """Runs statements; returns the rows as tuples of text, NULL as "NULL"."""
-        done = subprocess.run(self._client(database), input=statement, capture_output=True,
-                              text=True, check=False)
+        done = subprocess.run(self.client(database), input=statement, capture_output=True,
+                              text=True, encoding="utf-8", errors="surrogateescape", check=False)
         if done.returncode != 0:
             raise AssertionError(f"{done.stderr.strip()} in: {statement[:200]}")
         return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
@@ -189,7 +189,7 @@ class Database:
         return int(self.sql(statement, database)[0][0])
 
     def session(self, database="holdfast"):
-        return Session(self._client(database))
+        return Session(self.client(database))
 
     def status(self, *names):
         """The sum of some of the server's counters."""
@@ -290,7 +290,8 @@ class Daemon:
             raise AssertionError(f"the daemon ended with {self.process.returncode}: "
                                  + self.log_tail())
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}",
+                                        timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -43,8 +43,11 @@ class LockTroubleTest(harness.DaemonTest):
         metrics = self.daemon.metrics()
         for name in SETTLED:
             self.assertEqual(metrics.sum(name), 0, name)
+        # On a slow machine a deadlock's locks are held long enough for a lock wait too.
+        self.assertGreaterEqual(metrics.sum("holdfast_retries_total", errno=str(errno)), 1)
         self.assertEqual(metrics.sum("holdfast_retries_total"),
-                         metrics.sum("holdfast_retries_total", errno=str(errno)))
+                         sum(metrics.sum("holdfast_retries_total", errno=number)
+                             for number in ("1205", "1213")))
         self.assertEqual(self.daemon.log_lines("error"), [])
         self.assertEqual(self.daemon.page("/readyz")[0], 200)
 

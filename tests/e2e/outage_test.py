@@ -89,7 +89,16 @@ class OutageTest(harness.DaemonTest):
 
 class FullJournalTest(harness.DaemonTest):
 
-    settings = {"HOLDFAST_JOURNAL_MAX_BYTES": 192 * MEBIBYTE}
+    journal_bytes_max = 64 * MEBIBYTE
+    settings = {"HOLDFAST_JOURNAL_MAX_BYTES": journal_bytes_max,
+                "HOLDFAST_JOURNAL_SEGMENT_BYTES": 8 * MEBIBYTE}
+
+    def send_on_a_stream(self, channel, producer=None):
+        stream = Stream(channel, producer)
+        self.addCleanup(stream.cancel)
+        stream.wait_welcome()
+        stream.send(1, [usage(number) for number in range(1, 101)])
+        return stream
 
     def test_a_full_journal_refuses_with_a_pushback_and_loses_nothing(self):
         self.database.stop()
@@ -108,7 +117,7 @@ class FullJournalTest(harness.DaemonTest):
                 taken += 1
             except grpc.RpcError as error:
                 refusal = error
-        self.assertIsNotNone(refusal, "192 MiB took 1.4 GiB")
+        self.assertIsNotNone(refusal, "64 MiB took 1.4 GiB")
         self.assertEqual(refusal.code(), grpc.StatusCode.RESOURCE_EXHAUSTED, refusal.details())
         pushback = dict(refusal.trailing_metadata() or ()).get("grpc-retry-pushback-ms")
         self.assertIsNotNone(pushback)
@@ -117,21 +126,22 @@ class FullJournalTest(harness.DaemonTest):
         self.assertEqual(self.daemon.metrics().sum("holdfast_journal_full"), 1)
         on_disk = sum(file.stat().st_size for file in (self.daemon.folder / "journal").rglob("*")
                       if file.is_file())
-        self.assertLessEqual(on_disk, 192 * MEBIBYTE + MEBIBYTE)
+        self.assertLessEqual(on_disk, self.journal_bytes_max + MEBIBYTE)
 
-        # A stream is not refused: its events wait with the gateway until there is room.
-        stream = Stream(channel)
-        self.addCleanup(stream.cancel)
-        stream.wait_welcome()
-        stream.send(1, [usage(number) for number in range(1, 101)])
+        # A stream is told the same, and goes on where it was once there is room.
+        stream = self.send_on_a_stream(channel)
+        code, _, trailer = stream.wait_end()
+        self.assertEqual(code, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        self.assertGreater(int(trailer["grpc-retry-pushback-ms"]), 0)
         self.database.start()
-        stream.wait_committed(100)
+        harness.wait_for(lambda: self.daemon.metrics().sum("holdfast_journal_full") == 0,
+                         "the journal to have room")
+        self.send_on_a_stream(channel, stream.producer).wait_committed(100)
         self.assert_books(self.daemon, accepted=taken * 4 + 100, committed=taken * 4 + 100)
         self.assertEqual(self.database.number("SELECT COUNT(*) FROM message"), taken * 4)
         self.assertEqual(self.database.number(
             "SELECT COUNT(*) FROM message WHERE raw_json <> REPEAT('x', 900 * 1024)"), 0)
         self.assertEqual(self.database.number("SELECT COUNT(*) FROM usage_records"), 100)
-        self.assertEqual(self.daemon.metrics().sum("holdfast_journal_full"), 0)
 
 
 if __name__ == "__main__":

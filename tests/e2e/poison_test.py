@@ -40,6 +40,7 @@ class PoisonTest(harness.DaemonTest):
         return [message(number) for number in range(start, start + BATCH)]
 
     def assert_found(self, poison_at, error_number, column):
+        """`column`: of a check that was broken, its name."""
         clean = self.send(self.clean_batch(0))
         batch = self.clean_batch(BATCH)
         batch[poison_at].message.text = "poison " * 20
@@ -77,12 +78,12 @@ class PoisonTest(harness.DaemonTest):
     def test_a_row_that_a_check_refuses_as_the_first_of_its_batch(self):
         self.database.sql("ALTER TABLE message ADD CONSTRAINT no_poison "
                           "CHECK (sender_username <> 'poison')")
-        self.assert_found(0, 4025, "")
+        self.assert_found(0, 4025, "no_poison")
 
     def test_a_row_that_a_check_refuses_as_the_last_of_its_batch(self):
         self.database.sql("ALTER TABLE message ADD CONSTRAINT no_poison "
                           "CHECK (sender_username <> 'poison')")
-        self.assert_found(BATCH - 1, 4025, "")
+        self.assert_found(BATCH - 1, 4025, "no_poison")
 
 
 if __name__ == "__main__":

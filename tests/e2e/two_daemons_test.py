@@ -49,7 +49,7 @@ class TwoDaemonsTest(harness.DaemonTest):
         expected = audit.Expectation().read(file)
         self.assertGreater(expected.refused, 0)
         twice = [self.daemon, self.make_daemon("b")]
-        once = self.make_daemon("c", "once")
+        once = self.make_daemon("c", schema="once")
         once.migrate()
         daemons = [*twice, once]
         for daemon in daemons:

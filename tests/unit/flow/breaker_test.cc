@@ -29,7 +29,7 @@ class BreakerTest : public ::testing::Test {
     ASSERT_EQ(breaker_.state(), BreakerState::kHalfOpen);
   }
 
-  const BreakerOptions options_;
+  const BreakerOptions options_{};
   absl::Time now_ = absl::UnixEpoch() + absl::Hours(1);
   Breaker breaker_{options_};
 };

@@ -288,8 +288,8 @@ TEST_F(EventStreamTest, NothingIsReadWhileThePipelineHasNoRoom) {
   auto stream = Open();
   stream->Send(Request(BatchOf(1, 1)));
   ASSERT_TRUE(pipeline_.AwaitRoomAsked());
+  ASSERT_TRUE(Await([&] { return metrics_.stream_stalls->Value() == 1; }));
   EXPECT_EQ(pipeline_.batches().size(), 0);
-  EXPECT_EQ(metrics_.stream_stalls->Value(), 1);
   pipeline_.OpenRoom();
   EXPECT_TRUE(pipeline_.AwaitBatches(1));
 }

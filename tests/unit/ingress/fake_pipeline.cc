@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/base/check.h"
+
 namespace holdfast::test {
 namespace {
 constexpr absl::Duration kPatience = absl::Seconds(10);
@@ -94,13 +96,19 @@ void FakePipeline::End(const event::Id& producer, const absl::Status& reason) {
 }
 
 void FakePipeline::Answer(pipeline::Receipt receipt) {
+  HOLDFAST_CHECK(AnswerIfAny(std::move(receipt)));
+}
+
+bool FakePipeline::AnswerIfAny(pipeline::Receipt receipt) {
   Waiting waiting;
   {
     absl::MutexLock lock(&mu_);
+    if (writes_.empty()) return false;
     waiting = std::move(writes_.begin()->second);
     writes_.erase(writes_.begin());
   }
   std::move(waiting.done)(std::move(receipt));
+  return true;
 }
 
 bool FakePipeline::OldestWaitsForCommit() const {

@@ -39,7 +39,8 @@ class FakePipeline final : public pipeline::Pipeline {
   void Reject(const event::Id& producer, const writer::Rejection& rejection);
   void End(const event::Id& producer, const absl::Status& reason);
 
-  // Answers the oldest Write that waits.
+  // Answers the oldest Write that waits. REQUIRES: one does, if it is not `IfAny`.
+  bool AnswerIfAny(pipeline::Receipt receipt);
   void Answer(pipeline::Receipt receipt);
   // Whether that one waits for the database.
   bool OldestWaitsForCommit() const;

@@ -256,9 +256,9 @@ TEST_F(BatchTest, ApiKeysAreHashedIfAskedAndOnlyOnce) {
   EXPECT_EQ(Text(batch.Counters()[0], 1, 0), "user:1");
   events_.Add(HitsOf(hashed, 1));
   const std::vector<Call> calls = Make(Kind::kRateLimit, options).Counters();
-  EXPECT_EQ(calls[0].rows.size(), 3u);
+  ASSERT_EQ(calls[0].rows.size(), 2u);
   EXPECT_EQ(Text(calls[0], 0, 0), hashed);
-  EXPECT_EQ(Text(calls[0], 1, 0), hashed);
+  EXPECT_EQ(Number(calls[0], 0, 3), 2);
 }
 
 TEST_F(BatchTest, WhatAMessageLeavesOutIsNull) {

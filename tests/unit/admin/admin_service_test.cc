@@ -1,0 +1,169 @@
+#include "server/admin/admin_service.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "tests/support/fake_clock.h"
+#include "tests/unit/admin/fake_daemon_view.h"
+
+namespace holdfast::admin {
+namespace {
+
+using testing::HasSubstr;
+
+// A database that cannot be reached, and that holds whoever asks until it is let go.
+class AbsentDatabase final : public mysql::SessionSource {
+ public:
+  absl::StatusOr<mysql::Rented> Rent(absl::Time /*deadline*/) override {
+    absl::MutexLock lock(&mu_);
+    ++asked_;
+    mu_.Await(absl::Condition(&let_go_));
+    return absl::UnavailableError("connect to db:3306: refused");
+  }
+  void Kill(const mysql::Session& /*session*/) override {}
+
+  void LetGo() {
+    absl::MutexLock lock(&mu_);
+    let_go_ = true;
+  }
+  void Hold() {
+    absl::MutexLock lock(&mu_);
+    let_go_ = false;
+  }
+  bool AwaitAsked() {
+    absl::MutexLock lock(&mu_);
+    const auto asked = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return asked_ > 0; };
+    return mu_.AwaitWithTimeout(absl::Condition(&asked), absl::Seconds(10));
+  }
+
+ private:
+  absl::Mutex mu_;
+  bool let_go_ ABSL_GUARDED_BY(mu_) = true;
+  int asked_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+class AdminServiceTest : public testing::Test {
+ protected:
+  AdminServiceTest() {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    stub_ = v1::AdminService::NewStub(server_->InProcessChannel(grpc::ChannelArguments()));
+  }
+  ~AdminServiceTest() override {
+    database_.LetGo();
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  }
+
+  static void SetDeadline(grpc::ClientContext& context) {
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  }
+
+  grpc::Status ListQuarantine(const v1::ListQuarantineRequest& request) {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::ListQuarantineResponse response;
+    return stub_->ListQuarantine(&context, request, &response);
+  }
+  grpc::Status ResetCircuit(const std::string& name) {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::ResetCircuitRequest request;
+    request.set_name(name);
+    v1::ResetCircuitResponse response;
+    return stub_->ResetCircuit(&context, request, &response);
+  }
+  grpc::Status GetStatus(v1::GetStatusResponse* response) {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    return stub_->GetStatus(&context, v1::GetStatusRequest(), response);
+  }
+
+  test::FakeDaemonView daemon_;
+  AbsentDatabase database_;
+  test::FakeClock clock_;
+  AdminService service_{daemon_, database_, clock_};
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::AdminService::Stub> stub_;
+};
+
+TEST_F(AdminServiceTest, TheStatusIsTheDaemons) {
+  v1::GetStatusResponse response;
+  ASSERT_TRUE(GetStatus(&response).ok());
+  EXPECT_EQ(response.writer_id(), "writer-7");
+}
+
+TEST_F(AdminServiceTest, AnAbsentDatabaseIsNoEmptyQuarantine) {
+  const grpc::Status status = ListQuarantine({});
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("connect to db:3306: refused"));
+}
+
+TEST_F(AdminServiceTest, AQuestionThatCannotBeRightIsRefused) {
+  v1::ListQuarantineRequest request;
+  request.set_page_size(1001);
+  EXPECT_EQ(ListQuarantine(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_page_size(1);
+  for (const char* token : {"x", "0", "-1", "1; DROP TABLE holdfast_quarantine"}) {
+    request.set_page_token(token);
+    EXPECT_EQ(ListQuarantine(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT) << token;
+  }
+}
+
+TEST_F(AdminServiceTest, QuestionsThatWaitForTheDatabaseHoldUpNobodyAndAreBounded) {
+  database_.Hold();
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<v1::ListQuarantineResponse> responses(20);
+  std::vector<grpc::Status> answers(20);
+  std::atomic<int> exhausted = 0;
+  std::atomic<int> answered = 0;
+  const v1::ListQuarantineRequest request;
+  for (size_t i = 0; i < 20; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    SetDeadline(*contexts.back());
+    stub_->async()->ListQuarantine(
+        contexts.back().get(), &request, &responses[i], [&](const grpc::Status& status) {
+          if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
+            ++exhausted;
+          }
+          ++answered;
+        });
+  }
+  ASSERT_TRUE(database_.AwaitAsked());
+  // One is under way, eight wait, and the status is answered beside them.
+  v1::GetStatusResponse response;
+  EXPECT_TRUE(GetStatus(&response).ok());
+  database_.LetGo();
+  const absl::Time end = base::SystemClock().Steady() + absl::Seconds(10);
+  while (answered < 20 && base::SystemClock().Steady() < end) {
+    base::SystemClock().Sleep(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(answered, 20);
+  EXPECT_GE(exhausted, 20 - 1 - 8 - 1);
+}
+
+TEST_F(AdminServiceTest, OnlyTheCircuitOfThatNameIsReset) {
+  EXPECT_EQ(ResetCircuit("redis").error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(daemon_.resets, 0);
+  EXPECT_TRUE(ResetCircuit("mysql").ok());
+  EXPECT_EQ(daemon_.resets, 1);
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::ListCircuitsResponse circuits;
+  ASSERT_TRUE(stub_->ListCircuits(&context, v1::ListCircuitsRequest(), &circuits).ok());
+  ASSERT_EQ(circuits.circuits_size(), 1);
+  EXPECT_EQ(circuits.circuits(0).name(), "mysql");
+  EXPECT_EQ(circuits.circuits(0).state(), v1::CIRCUIT_STATE_CLOSED);
+}
+
+TEST_F(AdminServiceTest, ADrainBeginsAndSaysHowLongItMayTake) {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::DrainResponse response;
+  ASSERT_TRUE(stub_->Drain(&context, v1::DrainRequest(), &response).ok());
+  EXPECT_EQ(response.drain_timeout().seconds(), 25);
+  EXPECT_EQ(daemon_.drains, 1);
+}
+
+}  // namespace
+}  // namespace holdfast::admin
