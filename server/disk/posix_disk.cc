@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
 #include "server/disk/disk.h"
@@ -42,7 +43,8 @@ absl::Status SystemError(absl::string_view operation, absl::string_view object, 
   }
 }
 
-// Calls until no signal comes between. A signal is no failure: the kernel has not given up on the data.
+// Calls until no signal comes between. A signal is no failure: the kernel has not given up on the
+// data.
 template <typename Call>
 auto Uninterrupted(Call call) {
   while (true) {
@@ -77,9 +79,8 @@ class PosixFile final : public File {
 
   absl::Status Write(uint64_t offset, absl::string_view data) override {
     while (!data.empty()) {
-      const ssize_t written = Uninterrupted([&] {
-        return pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset));
-      });
+      const ssize_t written = Uninterrupted(
+          [&] { return pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset)); });
       if (written < 0) return SystemError("write", path_, errno);
       // No progress and no reason given: going on would loop for ever.
       if (written == 0) return SystemError("write", path_, EIO);
@@ -214,8 +215,9 @@ absl::StatusOr<std::vector<std::string>> PosixDisk::List() {
     }
     const absl::string_view name(entry->d_name);
     struct stat status {};
-    if (name == kLockName || fstatat(folder_.get(), entry->d_name, &status,
-                                     AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode)) {
+    if (name == kLockName ||
+        fstatat(folder_.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISREG(status.st_mode)) {
       continue;
     }
     names.emplace_back(name);
@@ -238,8 +240,8 @@ absl::Status MakeFolder(const std::string& folder) {
   const std::string parent = slash == std::string::npos ? "."
                              : slash == 0               ? "/"
                                                         : trimmed.substr(0, slash);
-  Descriptor fd(Uninterrupted(
-      [&] { return open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  Descriptor fd(
+      Uninterrupted([&] { return open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!fd.ok()) return SystemError("open", parent, errno);
   if (Uninterrupted([&] { return fsync(fd.get()); }) < 0) {
     return SystemError("fsync", parent, errno);
@@ -251,8 +253,8 @@ absl::Status MakeFolder(const std::string& folder) {
 
 absl::StatusOr<std::unique_ptr<Disk>> OpenPosixDisk(const std::string& folder) {
   HOLDFAST_RETURN_IF_ERROR(MakeFolder(folder));
-  Descriptor fd(Uninterrupted(
-      [&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  Descriptor fd(
+      Uninterrupted([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!fd.ok()) return SystemError("open", folder, errno);
   const std::string lock_path = absl::StrCat(folder, "/", kLockName);
   Descriptor lock(Uninterrupted([&] {

@@ -42,9 +42,9 @@ size_t Appender::RecordBytes(const event::Batch& batch, size_t first_new_item) {
 }
 
 bool Appender::Fits(size_t record_bytes) const {
-  return file_ != nullptr && end_byte_ + AlignToBlock(kFrameHeaderBytes + LanesRecordBytesMax() +
-                                                      record_bytes) <=
-                                 file_bytes_;
+  return file_ != nullptr &&
+         end_byte_ + AlignToBlock(kFrameHeaderBytes + LanesRecordBytesMax() + record_bytes) <=
+             file_bytes_;
 }
 
 FrameHeader Appender::NextHeader(FrameKind kind) const {
@@ -77,7 +77,8 @@ SegmentHeader Appender::DescribeNext(const Blank& blank) const {
 absl::StatusOr<Segment> Appender::Begin(Blank blank) {
   SegmentHeader header = DescribeNext(blank);
   const std::vector<ProducerState> producers = producers_.InOrder();
-  // The header's checksum covers this and is the first link of the chain, so it is worked out first.
+  // The header's checksum covers this and is the first link of the chain, so it is worked out
+  // first.
   header.born_bytes = kFramesBegin + AlignToBlock(kFrameHeaderBytes + LanesRecordBytes(heads_) +
                                                   ProducersRecordBytes(producers.size()));
   if (tail_.present) header.born_bytes += tail_.header.bytes_on_disk();

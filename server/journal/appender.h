@@ -1,7 +1,8 @@
-// Writes segments: turns groups into frames and makes them durable. One thread's work, without locks;
-// the journal's writing thread owns it.
+// Writes segments: turns groups into frames and makes them durable. One thread's work, without
+// locks; the journal's writing thread owns it.
 //
-// A frame is one write and one fdatasync. After anything has failed the object must not be used again
+// A frame is one write and one fdatasync. After anything has failed the object must not be used
+// again
 //  (the page cache lies after a failed sync).
 
 #pragma once
@@ -13,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+
 #include "server/base/clock.h"
 #include "server/disk/disk.h"
 #include "server/journal/format.h"
@@ -35,8 +37,8 @@ struct Entry {
 class Appender {
  public:
   // Goes on where `recovered` ends; `tail` is its tail. It has no segment before the first Begin.
-  Appender(const Recovered& recovered, RecoveredTail tail, size_t producers_max,
-           disk::Disk& disk, base::Clock& clock, metrics::Metrics& metrics);
+  Appender(const Recovered& recovered, RecoveredTail tail, size_t producers_max, disk::Disk& disk,
+           base::Clock& clock, metrics::Metrics& metrics);
 
   // The bytes that `batch` would take in a frame, beginning with item `first_new_item`.
   static size_t RecordBytes(const event::Batch& batch, size_t first_new_item);
@@ -55,7 +57,8 @@ class Appender {
   // The same for a group of which nothing is to be written: all was durable before.
   void Acknowledge(absl::Span<const Entry> entries, std::vector<Durable>* durable) const;
 
-  // Writes a frame without events, which proves the last group durable. Does nothing if it does not fit.
+  // Writes a frame without events, which proves the last group durable. Does nothing if it does not
+  // fit.
   absl::Status Mark();
 
   // The last group is not proven durable by anything behind it.
@@ -90,7 +93,7 @@ class Appender {
   std::unique_ptr<disk::File> file_;  // The segment, if there is one.
   uint64_t salt_ = 0;
   uint64_t file_bytes_ = 0;
-  uint64_t end_byte_ = 0;     // Also of the segment before the first Begin.
+  uint64_t end_byte_ = 0;  // Also of the segment before the first Begin.
   uint64_t chain_ = 0;
   uint64_t next_number_ = 0;
   bool unproven_ = false;

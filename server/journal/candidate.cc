@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+
 #include "server/base/status_macros.h"
 
 namespace holdfast::journal {
@@ -40,8 +41,7 @@ absl::Status Look(disk::File& file, Candidate* candidate) {
       return absl::FailedPreconditionError(
           absl::StrCat(header.status().message(), "; start the newer program, or move it away"));
     } else {
-      candidate->damage.push_back(
-          {{at, at + kBlockBytes}, std::string(header.status().message())});
+      candidate->damage.push_back({{at, at + kBlockBytes}, std::string(header.status().message())});
     }
   }
   if (candidate->header_whole) {
@@ -73,8 +73,7 @@ event::Id JournalOf(const std::vector<Candidate>& candidates) {
 // Renames the file to the first free of *.corrupt, *.corrupt.1, ...
 absl::Status SetAside(disk::Disk& disk, const std::vector<std::string>& names,
                       const Candidate& candidate) {
-  const std::string base =
-      candidate.name.substr(0, candidate.name.size() - kSegmentEnding.size());
+  const std::string base = candidate.name.substr(0, candidate.name.size() - kSegmentEnding.size());
   std::string target = absl::StrCat(base, kCorruptEnding);
   for (int i = 1; std::find(names.begin(), names.end(), target) != names.end(); ++i) {
     target = absl::StrCat(base, kCorruptEnding, ".", i);

@@ -1,5 +1,5 @@
-// Recovery's first look at the folder: which files are segments of this journal, and what their headers
-// say.
+// Recovery's first look at the folder: which files are segments of this journal, and what their
+// headers say.
 
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+
 #include "server/disk/disk.h"
 #include "server/event/event_id.h"
 #include "server/journal/format.h"
@@ -31,7 +32,7 @@ struct Candidate {
 };
 
 struct Found {
-  event::Id journal_id;               // Nil: no header is whole.
+  event::Id journal_id;  // Nil: no header is whole.
   uint64_t next_segment_id = 1;
   std::vector<Candidate> candidates;  // By number.
 };

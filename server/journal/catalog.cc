@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+
 #include "server/base/check.h"
 #include "server/base/log.h"
 
@@ -103,8 +104,8 @@ std::optional<Segment> Catalog::Condemn(const JournalOptions& options, absl::Tim
   for (const Segment& segment : segments_) {
     if (segment.released_at.has_value()) released_bytes += segment.file_bytes;
   }
-  if (oldest.condemned || room_needed || !oldest.holds_events || released_bytes > options.retention_bytes ||
-      *oldest.released_at + options.retention <= now) {
+  if (oldest.condemned || room_needed || !oldest.holds_events ||
+      released_bytes > options.retention_bytes || *oldest.released_at + options.retention <= now) {
     oldest.condemned = true;
     return oldest;
   }

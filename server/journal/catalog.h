@@ -1,5 +1,6 @@
-// What the journal knows of its segments: where the durable part of each ends, what is settled, what is
-// damaged, what may be deleted. The writing thread, the keeper and the readers meet here and nowhere else.
+// What the journal knows of its segments: where the durable part of each ends, what is settled,
+// what is damaged, what may be deleted. The writing thread, the keeper and the readers meet here
+// and nowhere else.
 
 #pragma once
 
@@ -13,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+
 #include "server/journal/journal.h"
 #include "server/journal/segment.h"
 #include "server/metrics/metrics.h"

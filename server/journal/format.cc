@@ -1,14 +1,15 @@
 #include "server/journal/format.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <xxhash.h>
-
 #include "absl/strings/str_cat.h"
+
 #include "server/base/check.h"
 #include "server/event/kind.h"
 
@@ -47,8 +48,7 @@ void AppendRecordHeader(std::string* out, RecordType type, size_t body_bytes) {
 }
 
 size_t LanesInUse(const LanePositions& heads) {
-  return heads.size() -
-         static_cast<size_t>(std::count(heads.begin(), heads.end(), uint64_t{0}));
+  return heads.size() - static_cast<size_t>(std::count(heads.begin(), heads.end(), uint64_t{0}));
 }
 
 // The fields of a frame's header up to its checksum.
@@ -158,8 +158,7 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes, uint64_t 
     return absl::DataLossError("the header of a frame is damaged");
   }
   if (header.position != position) {
-    return absl::DataLossError(
-        absl::StrCat("a frame made for byte ", header.position, " is here"));
+    return absl::DataLossError(absl::StrCat("a frame made for byte ", header.position, " is here"));
   }
   const bool known = header.kind == FrameKind::kState || header.kind == FrameKind::kGroup ||
                      header.kind == FrameKind::kMarker;

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+
 #include "server/event/event_id.h"
 #include "server/journal/journal.h"
 
@@ -25,8 +26,8 @@ inline constexpr uint64_t kFramesBegin = 2 * kBlockBytes;
 inline constexpr size_t kFrameHeaderBytes = 88;
 inline constexpr uint64_t kFramePayloadBytesMax = uint64_t{16} << 20;
 inline constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 30;
-// No offset, ordinal or segment number of ours comes near; what claims to be above is damage. Leaves
-// room for arithmetic without overflow.
+// No offset, ordinal or segment number of ours comes near; what claims to be above is damage.
+// Leaves room for arithmetic without overflow.
 inline constexpr uint64_t kNumberMax = uint64_t{1} << 60;
 
 constexpr uint64_t AlignToBlock(uint64_t bytes) {
@@ -41,22 +42,23 @@ struct SegmentHeader {
   uint64_t segment_id = 0;
   uint64_t salt = 0;
   uint64_t file_bytes = 0;
-  uint64_t first_offset = 0;        // The lowest that a frame of this segment may hold.
-  uint64_t previous_id = 0;         // 0: there was none.
-  uint64_t previous_end_byte = 0;   // Where its last frame ends; what is behind that does not count.
-  uint64_t previous_chain = 0;      // Checksum of the header of its last frame.
-  uint64_t born_bytes = 0;          // What was synced before the file got its name.
-  uint64_t born_offset = 0;         // The last offset that was durable then.
+  uint64_t first_offset = 0;       // The lowest that a frame of this segment may hold.
+  uint64_t previous_id = 0;        // 0: there was none.
+  uint64_t previous_end_byte = 0;  // Where its last frame ends; what is behind that does not count.
+  uint64_t previous_chain = 0;     // Checksum of the header of its last frame.
+  uint64_t born_bytes = 0;         // What was synced before the file got its name.
+  uint64_t born_offset = 0;        // The last offset that was durable then.
   // From this byte on nothing proved what stands in the previous segment durable, so it was copied
   // into this one before anything else; 0: all was proven. Not to find it there again is no loss.
   uint64_t previous_unproven_byte = 0;
-  uint64_t checksum = 0;            // Set by encoding and decoding.
+  uint64_t checksum = 0;  // Set by encoding and decoding.
 };
 
 // Both copies: kFramesBegin bytes. Sets header->checksum.
 std::string EncodeSegmentHeader(SegmentHeader* header);
 
-// Reads one copy. DATA_LOSS if it is damaged; FAILED_PRECONDITION if it is whole, and of a newer version.
+// Reads one copy. DATA_LOSS if it is damaged; FAILED_PRECONDITION if it is whole, and of a newer
+// version.
 absl::StatusOr<SegmentHeader> DecodeSegmentHeader(absl::string_view block);
 
 enum class FrameKind : uint8_t {
@@ -77,14 +79,14 @@ struct FrameHeader {
   uint64_t lanes = 0;           // Bit n: holds events of lane n.
   uint64_t chain = 0;           // Checksum of the header before it: a frame's, or the segment's.
   uint64_t payload_checksum = 0;
-  uint64_t checksum = 0;        // Of this header. Set by encoding and decoding.
+  uint64_t checksum = 0;  // Of this header. Set by encoding and decoding.
 
   uint64_t end_offset() const { return first_offset + event_count; }
   uint64_t bytes_on_disk() const { return AlignToBlock(kFrameHeaderBytes + payload_bytes); }
 };
 
-// Reads the header that stands at byte `position` of its file. DATA_LOSS if there is no whole header of
-// a frame made for this place. Its salt is for the caller to compare.
+// Reads the header that stands at byte `position` of its file. DATA_LOSS if there is no whole
+// header of a frame made for this place. Its salt is for the caller to compare.
 absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes, uint64_t position);
 
 // Builds one frame at the end of a buffer of whole blocks: the records in order, then Finish.
@@ -117,8 +119,8 @@ size_t LanesRecordBytesMax();
 size_t ProducersRecordBytes(size_t producers);
 size_t BatchRecordBytes(size_t items, size_t item_bytes);
 
-// Takes integers and byte strings off the front of `bytes`. After the first that is missing, `ok` is
-// false and everything else is 0 or empty.
+// Takes integers and byte strings off the front of `bytes`. After the first that is missing, `ok`
+// is false and everything else is 0 or empty.
 class ByteCursor {
  public:
   explicit ByteCursor(absl::string_view bytes = {}) : rest_(bytes) {}

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
@@ -25,8 +26,8 @@ namespace {
 // What an entry counts for in the queue: even one that is held already takes memory.
 uint64_t QueueBytes(const Entry& entry) { return std::max<uint64_t>(entry.record_bytes, 256); }
 
-// Append hands over to the writing thread through queue_. That thread alone owns the appender; what is
-// durable becomes visible in the catalog before the listener hears of it.
+// Append hands over to the writing thread through queue_. That thread alone owns the appender; what
+// is durable becomes visible in the catalog before the listener hears of it.
 class DiskJournal final : public Journal {
  public:
   DiskJournal(const JournalOptions& options, Recovered recovered, disk::Disk& disk,
@@ -149,9 +150,9 @@ absl::Status DiskJournal::Admit(const event::Batch& batch, Entry* entry) {
   } else {
     const uint64_t last = handed_in_.LastSequence(batch.producer);
     if (batch.first_sequence - 1 > last) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "expected sequence ", last + 1, ", got ", batch.first_sequence,
-          ": events between are missing; send from the expected one on"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("expected sequence ", last + 1, ", got ", batch.first_sequence,
+                       ": events between are missing; send from the expected one on"));
     }
     const auto first_new =
         std::partition_point(batch.items.begin(), batch.items.end(),
@@ -170,9 +171,9 @@ absl::Status DiskJournal::Admit(const event::Batch& batch, Entry* entry) {
                      RecordBytesMax(options_), " are allowed; send smaller batches"));
   }
   if (keeper_.full()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the journal is full: ", catalog_.UnreleasedBytes(), " of ", options_.bytes_max,
-        " bytes wait for the database; send again later"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the journal is full: ", catalog_.UnreleasedBytes(), " of ",
+                     options_.bytes_max, " bytes wait for the database; send again later"));
   }
   return absl::OkStatus();
 }
@@ -343,8 +344,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const JournalOptions& opt
   HOLDFAST_ASSIGN_OR_RETURN(Recovered recovered, Recover(disk, options.producers_max));
   if (recovered.journal_id.is_nil()) recovered.journal_id = event::RandomUuid();
   WarnOfFolder(options, recovered, disk);
-  auto journal =
-      std::make_unique<DiskJournal>(options, std::move(recovered), disk, clock, metrics);
+  auto journal = std::make_unique<DiskJournal>(options, std::move(recovered), disk, clock, metrics);
   HOLDFAST_RETURN_IF_ERROR(journal->BeginFirst());
   return journal;
 }

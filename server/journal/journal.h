@@ -98,8 +98,8 @@ struct Corruption {
   std::string segment;        // File name.
   uint64_t first_byte = 0;    // In that file.
   uint64_t end_byte = 0;
-  uint64_t first_offset = 0;  // Events lost: [first_offset, end_offset).
-  uint64_t end_offset = 0;
+  uint64_t first_offset = 0;  // Events lost: [first_offset, end_offset). Both 0: nobody knows, for
+  uint64_t end_offset = 0;    // nothing whole stands before the damage.
   std::string reason;
 };
 
@@ -127,7 +127,8 @@ class Reader;
 class Journal {
  public:
   // Recovers what is in the folder and opens a new segment. Fails only if the folder cannot be read
-  // or written at all. Everything given must outlive the journal; it starts no thread before Start.
+  // or written at all, or (FAILED_PRECONDITION) if a newer version of this program wrote it. Without
+  // room for a new segment it opens full. Everything given must outlive the journal; it starts no thread before Start.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const JournalOptions& options,
                                                        disk::Disk& disk, base::Clock& clock,
                                                        metrics::Metrics& metrics);

@@ -124,15 +124,15 @@ void Keeper::Rest() {
   }
 }
 
-// One at a time, the oldest first, and each for good before the next: a power cut must not leave a hole.
+// One at a time, the oldest first, and each for good before the next: a power cut must not leave a
+// hole.
 bool Keeper::DeleteOne() {
   bool room_needed = false;
   {
     absl::MutexLock lock(&mu_);
     room_needed = !blank_.has_value() && (cannot_prepare_ || !RoomForOne());
   }
-  const std::optional<Segment> oldest =
-      catalog_.Condemn(options_, clock_.Steady(), room_needed);
+  const std::optional<Segment> oldest = catalog_.Condemn(options_, clock_.Steady(), room_needed);
   if (!oldest.has_value()) return false;
   absl::Status status = disk_.Remove(oldest->name);
   if (status.ok() || absl::IsNotFound(status)) status = disk_.SyncFolder();
@@ -171,8 +171,8 @@ void Keeper::PrepareBlank() {
   cannot_prepare_ = !blank_.has_value();
 }
 
-// Closes when no segment is ready and there is no room for one; reopens a tenth lower, so that it does
-// not flutter.
+// Closes when no segment is ready and there is no room for one; reopens a tenth lower, so that it
+// does not flutter.
 void Keeper::Judge() {
   const uint64_t used = catalog_.UnreleasedBytes();
   absl::MutexLock lock(&mu_);

@@ -1,5 +1,5 @@
-// Keeps room: prepares the next segment ahead of need and deletes released ones, on a thread of its own
-// so that neither holds up an acknowledgement. Says when the journal is full.
+// Keeps room: prepares the next segment ahead of need and deletes released ones, on a thread of its
+// own so that neither holds up an acknowledgement. Says when the journal is full.
 
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+
 #include "server/base/clock.h"
 #include "server/disk/disk.h"
 #include "server/journal/catalog.h"
@@ -30,7 +31,8 @@ class Keeper {
   void Start();
   void Stop();  // Idempotent.
 
-  // The next segment, prepared now if it was not. For before Start. RESOURCE_EXHAUSTED: there is no room.
+  // The next segment, prepared now if it was not. For before Start. RESOURCE_EXHAUSTED: there is no
+  // room.
   absl::StatusOr<Blank> MakeFirst(uint64_t file_bytes);
 
   // The next segment; waits for it. nullopt if there is no room and GiveUp was called.
@@ -69,7 +71,7 @@ class Keeper {
   mutable absl::Mutex mu_;
   uint64_t next_segment_id_ ABSL_GUARDED_BY(mu_);
   std::optional<Blank> blank_ ABSL_GUARDED_BY(mu_);
-  uint64_t next_bytes_ ABSL_GUARDED_BY(mu_);  // Size of the next segment.
+  uint64_t next_bytes_ ABSL_GUARDED_BY(mu_);       // Size of the next segment.
   uint64_t taken_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // Not in the catalog yet.
   bool full_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_by_limit_ ABSL_GUARDED_BY(mu_) = false;  // Why it is full: bytes_max, or the volume.

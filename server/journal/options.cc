@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+
 #include "server/base/status_macros.h"
 #include "server/journal/format.h"
 
@@ -51,8 +52,7 @@ absl::Status JournalOptions::Validate() const {
   if (retention < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("journal retention is negative; 0 keeps nothing");
   }
-  if (idle_marker_after <= absl::ZeroDuration() ||
-      idle_marker_after == absl::InfiniteDuration()) {
+  if (idle_marker_after <= absl::ZeroDuration() || idle_marker_after == absl::InfiniteDuration()) {
     return absl::InvalidArgumentError("journal idle_marker_after must be above 0 and finite");
   }
   return absl::OkStatus();
@@ -68,9 +68,9 @@ uint64_t GroupBytesMax(const JournalOptions& options) {
 }
 
 uint64_t FirstSegmentBytes(const JournalOptions& options, uint64_t tail_bytes) {
-  const uint64_t least = kFramesBegin + StateBytesMax(options) + kBlockBytes +
-                         AlignToBlock(kFrameHeaderBytes + LanesRecordBytesMax() +
-                                      RecordBytesMax(options));
+  const uint64_t least =
+      kFramesBegin + StateBytesMax(options) + kBlockBytes +
+      AlignToBlock(kFrameHeaderBytes + LanesRecordBytesMax() + RecordBytesMax(options));
   return tail_bytes + std::max(least, AlignToBlock(options.segment_bytes / 4));
 }
 

@@ -14,8 +14,8 @@ uint64_t RecordBytesMax(const JournalOptions& options);
 // The most that several batches together may take in one.
 uint64_t GroupBytesMax(const JournalOptions& options);
 
-// The first segment after a start is a quarter of the others: a process that starts often leaves little
-// behind, and starts sooner. `tail_bytes`: what recovery has to copy into it.
+// The first segment after a start is a quarter of the others: a process that starts often leaves
+// little behind, and starts sooner. `tail_bytes`: what recovery has to copy into it.
 uint64_t FirstSegmentBytes(const JournalOptions& options, uint64_t tail_bytes);
 
 }  // namespace holdfast::journal

@@ -28,8 +28,6 @@ void ProducerTable::Advance(const event::Id& producer, uint64_t last_sequence,
   }
 }
 
-std::vector<ProducerState> ProducerTable::InOrder() const {
-  return {order_.begin(), order_.end()};
-}
+std::vector<ProducerState> ProducerTable::InOrder() const { return {order_.begin(), order_.end()}; }
 
 }  // namespace holdfast::journal

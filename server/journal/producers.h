@@ -1,4 +1,5 @@
-// The last sequence of each producer, bounded: above `producers_max` the longest silent are forgotten.
+// The last sequence of each producer, bounded: above `producers_max` the longest silent are
+// forgotten.
 
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+
 #include "server/event/event_id.h"
 #include "server/journal/journal.h"
 
@@ -25,7 +27,8 @@ class ProducerTable {
   // 0 if the producer is not known.
   uint64_t LastSequence(const event::Id& producer) const;
 
-  // Notes that the producer spoke. Neither value ever goes down. The nil producer is not remembered.
+  // Notes that the producer spoke. Neither value ever goes down. The nil producer is not
+  // remembered.
   void Advance(const event::Id& producer, uint64_t last_sequence, uint64_t last_offset);
 
   // The longest silent first: fed to Advance in this order, it makes the same table again.

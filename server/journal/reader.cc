@@ -57,7 +57,8 @@ absl::StatusOr<LaneReader::Step> LaneReader::NextFrame() {
 }
 
 void LaneReader::OnFrame(const FrameHeader& header) {
-  // A state frame counts what was known when it was written; a copied frame with lower offsets may follow.
+  // A state frame counts what was known when it was written; a copied frame with lower offsets may
+  // follow.
   if (header.kind == FrameKind::kState) return;
   CloseGap(header.first_offset);
   expected_ = std::max(expected_, header.end_offset());
@@ -111,8 +112,8 @@ absl::StatusOr<LaneReader::Step> LaneReader::NextSegment() {
   uint64_t durable_offset = 0;
   std::optional<Segment> located = catalog_.Locate(from, lane_, last_ordinal_, &durable_offset);
   if (!located.has_value()) {
-    // What holds nothing of this lane is never entered; but the segment at hand may have been sealed
-    // since, and then it is not asked for again.
+    // What holds nothing of this lane is never entered; but the segment at hand may have been
+    // sealed since, and then it is not asked for again.
     read_through_ = std::max(read_through_, durable_offset);
     return Step::kEnd;
   }
@@ -138,14 +139,12 @@ absl::Status LaneReader::Enter(Segment segment) {
   expected_ = segment_.first_offset;
   if (file.ok()) {
     file_ = *std::move(file);
-    scanner_.emplace(*file_, segment_.salt, FrameScanner::ReadErrors::kReturn,
-                     segment_.unreadable);
+    scanner_.emplace(*file_, segment_.salt, FrameScanner::ReadErrors::kReturn, segment_.unreadable);
     return absl::OkStatus();
   }
   // Deleted since it was located, because all of it is settled; or by somebody else.
   uint64_t unused = 0;
-  const std::optional<Segment> again =
-      catalog_.Locate(segment_.id, lane_, last_ordinal_, &unused);
+  const std::optional<Segment> again = catalog_.Locate(segment_.id, lane_, last_ordinal_, &unused);
   if (again.has_value() && again->id == segment_.id) {
     catalog_.Report(segment_.id, {.segment = segment_.name,
                                   .first_byte = 0,

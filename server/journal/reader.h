@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
 #include "server/disk/disk.h"
 #include "server/journal/catalog.h"
 #include "server/journal/journal.h"
@@ -46,20 +47,20 @@ class LaneReader final : public Reader {
   disk::Disk& disk_;
   Catalog& catalog_;
   const event::Lane lane_;
-  uint64_t last_ordinal_;       // Of what was returned.
+  uint64_t last_ordinal_;  // Of what was returned.
   uint64_t read_through_ = 0;
 
-  Segment segment_;             // As of the last look; id 0: none yet.
+  Segment segment_;  // As of the last look; id 0: none yet.
   std::unique_ptr<disk::File> file_;
   std::optional<FrameScanner> scanner_;
-  uint64_t expected_ = 0;       // The next offset in the segment.
+  uint64_t expected_ = 0;                       // The next offset in the segment.
   std::optional<FrameScanner::Damage> damage_;  // Not reported yet: its loss shows in what follows.
 
-  bool in_frame_ = false;       // The scanner's payload is not used up: these stand in it.
+  bool in_frame_ = false;  // The scanner's payload is not used up: these stand in it.
   RecordCursor records_;
   bool in_batch_ = false;
   BatchCursor batch_;
-  uint64_t item_offset_ = 0;    // Of the item that comes next.
+  uint64_t item_offset_ = 0;  // Of the item that comes next.
 
   // What this call returns: bytes in data_, to which the records' views are set at its end.
   std::vector<Record> found_;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/journal/candidate.h"
@@ -19,7 +20,8 @@ struct Pending {
   std::string segment;
   ByteRange bytes;
   std::string reason;
-  bool proven = true;  // False: of no account, unless events turn out to be missing.
+  bool proven = true;       // False: of no account, unless events turn out to be missing.
+  bool whole_file = false;  // Nothing of the segment could be used.
 };
 
 // Walks all segments in order. What a frame says of the time before it closes the gap before it.
@@ -70,7 +72,12 @@ absl::StatusOr<Recovered> Recovery::Run() {
 
 absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
   if (candidate.set_aside) {
-    pending_.push_back({candidate.id, candidate.name, {0, candidate.size}, candidate.reason});
+    pending_.push_back({candidate.id,
+                        candidate.name,
+                        {0, candidate.size},
+                        candidate.reason,
+                        /*proven=*/true,
+                        /*whole_file=*/true});
     return absl::OkStatus();
   }
   OnHeader(candidate);
@@ -84,8 +91,8 @@ absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
   segment.file_bytes = candidate.size;
   segment.first_offset = candidate.header.first_offset;
 
-  // The header behind says where this segment ended. What it does not count was dropped by an earlier
-  // recovery and must never come back: its offsets have been given to others.
+  // The header behind says where this segment ended. What it does not count was dropped by an
+  // earlier recovery and must never come back: its offsets have been given to others.
   const bool linked =
       next != nullptr && next->header_whole && next->header.previous_id == candidate.id;
   const SegmentHeader* const behind = linked ? &next->header : nullptr;
@@ -117,12 +124,15 @@ void Recovery::OnHeader(const Candidate& candidate) {
   if (!candidate.header_whole) return;
   const SegmentHeader& header = candidate.header;
   if (out_.previous_id != 0 && header.previous_id > out_.previous_id) {
-    pending_.push_back({header.previous_id, SegmentName(header.previous_id), {0, 0},
-                        "the segment is missing", /*proven=*/false});
-  } else if (header.previous_id == out_.previous_id && chain != 0 &&
-             header.previous_chain != 0 && header.previous_chain != chain) {
-    pending_.push_back({candidate.id, candidate.name, {0, 0},
-                        "the segment does not follow the one before it"});
+    pending_.push_back({header.previous_id,
+                        SegmentName(header.previous_id),
+                        {0, 0},
+                        "the segment is missing",
+                        /*proven=*/false});
+  } else if (header.previous_id == out_.previous_id && chain != 0 && header.previous_chain != 0 &&
+             header.previous_chain != chain) {
+    pending_.push_back(
+        {candidate.id, candidate.name, {0, 0}, "the segment does not follow the one before it"});
   }
   CloseGap(header.first_offset);
   proven_ = std::max(proven_, header.born_offset);
@@ -130,8 +140,7 @@ void Recovery::OnHeader(const Candidate& candidate) {
   out_.tail.present = false;
 }
 
-void Recovery::OnFrame(const FrameScanner& scanner, const Candidate& candidate,
-                       Segment* segment) {
+void Recovery::OnFrame(const FrameScanner& scanner, const Candidate& candidate, Segment* segment) {
   const FrameHeader& header = scanner.header();
   const Pending place{candidate.id, candidate.name, {header.position, scanner.position()}, ""};
   if (chain_ != 0 && header.chain != chain_) {
@@ -147,8 +156,8 @@ void Recovery::OnFrame(const FrameScanner& scanner, const Candidate& candidate,
     pending_.back().reason = "a frame is whole but makes no sense";
     return;
   }
-  // A state frame counts what was known when it was written, the copied frame behind it included: of
-  // where that one begins, the segment's header speaks.
+  // A state frame counts what was known when it was written, the copied frame behind it included:
+  // of where that one begins, the segment's header speaks.
   if (header.kind != FrameKind::kState) CloseGap(header.first_offset);
   if (header.kind == FrameKind::kGroup) expected_ = std::max(expected_, header.end_offset());
   proven_ = std::max(proven_, std::min(header.durable_offset, header.first_offset - 1));
@@ -213,8 +222,8 @@ bool Recovery::ApplyBatch(absl::string_view body, uint64_t* offset) {
   return true;
 }
 
-// `before`: the heads before a frame. Where they are beyond what was seen, the frames between are lost;
-// their ordinals are not given again, and the segment before counts as holding them.
+// `before`: the heads before a frame. Where they are beyond what was seen, the frames between are
+// lost; their ordinals are not given again, and the segment before counts as holding them.
 void Recovery::Raise(const LanePositions& before, bool first_in_segment) {
   for (size_t lane = 0; lane < before.size(); ++lane) {
     out_.heads[lane] = std::max(out_.heads[lane], before[lane]);
@@ -222,16 +231,16 @@ void Recovery::Raise(const LanePositions& before, bool first_in_segment) {
   if (first_in_segment && !out_.segments.empty()) out_.segments.back().heads = out_.heads;
 }
 
-// Something whole says that the next offset there is `first_offset`: all that is missing before it was
-// acknowledged and is lost.
+// Something whole says that the next offset there is `first_offset`: all that is missing before it
+// was acknowledged and is lost.
 void Recovery::CloseGap(uint64_t first_offset) {
   const bool lost = expected_ != 0 && first_offset > expected_;
-  const uint64_t begin = expected_ == 0 ? 0 : expected_;
   if (lost && pending_.empty()) pending_.push_back(place_);
   auto owner = std::find_if(pending_.begin(), pending_.end(),
                             [](const Pending& damage) { return damage.proven; });
   if (owner == pending_.end()) owner = pending_.begin();
   for (auto damage = pending_.begin(); damage != pending_.end(); ++damage) {
+    const uint64_t begin = expected_ != 0 ? expected_ : damage->whole_file ? 0 : first_offset;
     if (damage == owner && lost) {
       Report(*damage, begin, first_offset);
     } else if (damage->proven) {
@@ -261,8 +270,7 @@ void Recovery::Report(const Pending& damage, uint64_t first_offset, uint64_t end
 absl::Status Recovery::KeepTail() {
   RecoveredTail& tail = out_.tail;
   if (!tail.present) return absl::OkStatus();
-  HOLDFAST_ASSIGN_OR_RETURN(const std::unique_ptr<disk::File> file,
-                            disk_.Open(tail_file_));
+  HOLDFAST_ASSIGN_OR_RETURN(const std::unique_ptr<disk::File> file, disk_.Open(tail_file_));
   HOLDFAST_RETURN_IF_ERROR(file->Read(tail.header.position + kFrameHeaderBytes,
                                       tail.header.payload_bytes, &tail.payload));
   if (tail.payload.size() != tail.header.payload_bytes ||

@@ -1,8 +1,9 @@
-// Reads what a former process left. Total: whatever the bytes in the folder are, they come out as whole
-// frames, as a torn tail that was never acknowledged (dropped), or as damage, reported with its exact range.
+// Reads what a former process left. Total: whatever the bytes in the folder are, they come out as
+// whole frames, as a torn tail that was never acknowledged (dropped), or as damage, reported with
+// its exact range.
 //
-// What tells the last two apart: every frame and every segment header says what was durable when it was
-// written. Damage before such a proof was acknowledged; damage behind the last proof never was.
+// What tells the last two apart: every frame and every segment header says what was durable when it
+// was written. Damage before such a proof was acknowledged; damage behind the last proof never was.
 
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+
 #include "server/disk/disk.h"
 #include "server/event/event_id.h"
 #include "server/journal/format.h"
@@ -20,9 +22,9 @@
 
 namespace holdfast::journal {
 
-// The last frame, if nothing behind it proves that it is durable: it may live in the page cache alone,
-// behind a sync that failed. It goes into the new segment once more before anything else does; readers
-// take each ordinal once.
+// The last frame, if nothing behind it proves that it is durable: it may live in the page cache
+// alone, behind a sync that failed. It goes into the new segment once more before anything else
+// does; readers take each ordinal once.
 struct RecoveredTail {
   bool present = false;
   FrameHeader header;
@@ -46,10 +48,10 @@ struct Recovered {
   std::vector<std::pair<uint64_t, Corruption>> corruptions;
 };
 
-// Fails if the folder cannot be read or written (UNAVAILABLE, RESOURCE_EXHAUSTED), or if a segment was
-// written by a newer version (FAILED_PRECONDITION): that is no damage, and to go on without it would
-// leave acknowledged events behind. Bytes that cannot be read are damage.
-// Removes blanks that were never put into use; renames segments in which nothing is whole to *.corrupt.
+// Fails if the folder cannot be read or written (UNAVAILABLE, RESOURCE_EXHAUSTED), or if a segment
+// was written by a newer version (FAILED_PRECONDITION): that is no damage, and to go on without it
+// would leave acknowledged events behind. Bytes that cannot be read are damage. Removes blanks that
+// were never put into use; renames segments in which nothing is whole to *.corrupt.
 absl::StatusOr<Recovered> Recover(disk::Disk& disk, size_t producers_max);
 
 }  // namespace holdfast::journal

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+
 #include "server/base/status_macros.h"
 
 namespace holdfast::journal {
@@ -19,10 +20,7 @@ bool AllZero(absl::string_view bytes) {
 
 FrameScanner::FrameScanner(disk::File& file, uint64_t salt, ReadErrors read_errors,
                            std::vector<ByteRange> unreadable)
-    : file_(file),
-      salt_(salt),
-      read_errors_(read_errors),
-      unreadable_(std::move(unreadable)) {}
+    : file_(file), salt_(salt), read_errors_(read_errors), unreadable_(std::move(unreadable)) {}
 
 absl::StatusOr<FrameScanner::Found> FrameScanner::Next(uint64_t end, uint64_t lanes) {
   payload_ = {};

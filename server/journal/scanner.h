@@ -1,9 +1,9 @@
-// Finds the frames of one segment, one after another, whatever its bytes are. Recovery and readers see
-// a segment through this and so agree on what is whole.
+// Finds the frames of one segment, one after another, whatever its bytes are. Recovery and readers
+// see a segment through this and so agree on what is whole.
 //
-// Time is linear in the segment and memory bounded by the largest frame: where a frame's header is whole
-// its length is believed, even if its payload is damaged; where there is none, the search goes on at the
-// next block.
+// Time is linear in the segment and memory bounded by the largest frame: where a frame's header is
+// whole its length is believed, even if its payload is damaged; where there is none, the search
+// goes on at the next block.
 
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+
 #include "server/disk/disk.h"
 #include "server/journal/format.h"
 #include "server/journal/segment.h"
@@ -31,8 +32,8 @@ class FrameScanner {
     kDamage,  // damage() tells where; a frame or the end follows.
     kEnd,     // Nothing more begins before the end.
   };
-  // What to do when the disk cannot read: hand on its error and stay where we are, or take the place
-  // for damaged and remember it in unreadable().
+  // What to do when the disk cannot read: hand on its error and stay where we are, or take the
+  // place for damaged and remember it in unreadable().
   enum class ReadErrors { kReturn, kAreDamage };
 
   struct Damage {
@@ -46,9 +47,10 @@ class FrameScanner {
   FrameScanner(disk::File& file, uint64_t salt, ReadErrors read_errors,
                std::vector<ByteRange> unreadable = {});
 
-  // Looks for what comes next before byte `end`. Of frames that hold none of `lanes` (bit n: lane n) the
-  // payload is neither read nor checked, and payload() is empty; those without events are always read
-  // if `lanes` is kAllLanes. Fails only with ReadErrors::kReturn; the next call tries the same place.
+  // Looks for what comes next before byte `end`. Of frames that hold none of `lanes` (bit n: lane
+  // n) the payload is neither read nor checked, and payload() is empty; those without events are
+  // always read if `lanes` is kAllLanes. Fails only with ReadErrors::kReturn; the next call tries
+  // the same place.
   absl::StatusOr<Found> Next(uint64_t end, uint64_t lanes);
 
   const FrameHeader& header() const { return header_; }
@@ -59,8 +61,8 @@ class FrameScanner {
   uint64_t position() const { return position_; }
 
  private:
-  // Looks at `at`. OK: header_ and payload_ are set. DATA_LOSS: no whole frame; *next is where to look
-  // next. Otherwise the disk's error.
+  // Looks at `at`. OK: header_ and payload_ are set. DATA_LOSS: no whole frame; *next is where to
+  // look next. Otherwise the disk's error.
   absl::Status TryFrame(uint64_t at, uint64_t end, uint64_t lanes, uint64_t* next);
   absl::StatusOr<absl::string_view> Fetch(uint64_t at, uint64_t length, uint64_t end);
   const ByteRange* UnreadableAt(uint64_t at) const;

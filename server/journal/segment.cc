@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 
@@ -13,8 +14,8 @@ namespace holdfast::journal {
 namespace {
 
 constexpr size_t kIdDigits = 16;
-// Zeros are written and synced so many at a time: a larger burst would make the group commits that go
-// on beside it wait in the device's queue.
+// Zeros are written and synced so many at a time: a larger burst would make the group commits that
+// go on beside it wait in the device's queue.
 constexpr uint64_t kZeroBytes = uint64_t{1} << 20;
 
 std::string Name(uint64_t id, absl::string_view ending) {

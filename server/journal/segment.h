@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+
 #include "server/disk/disk.h"
 #include "server/journal/format.h"
 #include "server/journal/journal.h"
@@ -29,14 +30,14 @@ struct Segment {
   std::string name;
   uint64_t salt = 0;
   uint64_t file_bytes = 0;
-  uint64_t first_offset = 0;             // The lowest that it may hold.
-  uint64_t end_byte = kFramesBegin;      // Durable up to here.
-  uint64_t end_offset = 0;               // One past the last durable offset, here or before.
-  LanePositions heads{};                 // Of each lane, the last ordinal here or before.
+  uint64_t first_offset = 0;         // The lowest that it may hold.
+  uint64_t end_byte = kFramesBegin;  // Durable up to here.
+  uint64_t end_offset = 0;           // One past the last durable offset, here or before.
+  LanePositions heads{};             // Of each lane, the last ordinal here or before.
   bool holds_events = false;
-  bool sealed = true;                    // Nothing is written to it any more.
-  bool condemned = false;                // About to be deleted: no reader may enter.
-  std::vector<ByteRange> unreadable;     // Recovery could not read these: readers step over them.
+  bool sealed = true;                     // Nothing is written to it any more.
+  bool condemned = false;                 // About to be deleted: no reader may enter.
+  std::vector<ByteRange> unreadable;      // Recovery could not read these: readers step over them.
   std::optional<absl::Time> released_at;  // Steady time.
 };
 
@@ -53,8 +54,9 @@ inline constexpr absl::string_view kSegmentEnding = ".jnl";
 inline constexpr absl::string_view kBlankEnding = ".tmp";
 inline constexpr absl::string_view kCorruptEnding = ".corrupt";
 
-// A file of zeros that is durable, under a name that recovery throws away. To write into it allocates
-// nothing, so that its fdatasync has no filesystem journal to wait for and cannot run out of space.
+// A file of zeros that is durable, under a name that recovery throws away. To write into it
+// allocates nothing, so that its fdatasync has no filesystem journal to wait for and cannot run out
+// of space.
 struct Blank {
   uint64_t id = 0;
   uint64_t file_bytes = 0;

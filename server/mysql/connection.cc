@@ -94,7 +94,7 @@ absl::Status Connection::Connect(const Endpoint& endpoint, absl::Duration timeou
   std::string password;
   HOLDFAST_ASSIGN_OR_RETURN(password, CurrentPassword(options_));
   ConfigureLink(options_, endpoint, link_);
-  const ConnectDeadline deadline(timeout);
+  const CallDeadline deadline(timeout);
   const bool connected =
       mysql_real_connect(link_, endpoint.socket.empty() ? endpoint.host.c_str() : nullptr,
                          options_.user.c_str(), password.c_str(),
@@ -116,7 +116,6 @@ absl::Status Connection::Connect(const Endpoint& endpoint, absl::Duration timeou
                                  "requires it"),
                     error);
   }
-  UnblockSocket(link_);
   dialect_ = DialectOf(link_);
   prepared_ = std::make_unique<PreparedStatements>(link_);
   has_bulk_ = options_.use_bulk && prepared_->has_bulk();

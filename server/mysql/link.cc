@@ -1,6 +1,5 @@
 #include "server/mysql/link.h"
 
-#include <fcntl.h>
 #include <mysql.h>
 #include <poll.h>
 
@@ -26,32 +25,17 @@ constexpr size_t kPasswordBytesMax = 4096;
 // kernel's.
 thread_local absl::Time call_deadline = absl::InfiniteFuture();
 
-// Whether that call connects. The library thinks that its socket blocks from then on, and where the
-// socket does not, waits for it here: that is how a TLS handshake, too, ends at the deadline.
-thread_local bool is_connecting = false;
-
-void Unblock(my_socket socket) {
-  const int flags = fcntl(socket, F_GETFL);
-  if (flags >= 0) fcntl(socket, F_SETFL, flags | O_NONBLOCK);
-}
-
-// The library asks this, instead of poll, to wait for its socket. `timeout_ms` <= 0: for ever.
-int Await(my_socket socket, my_bool is_read, int timeout_ms) {
-  const absl::Time own_end = timeout_ms > 0
-                                 ? base::SystemClock().Steady() + absl::Milliseconds(timeout_ms)
-                                 : absl::InfiniteFuture();
-  const absl::Time end = std::min(own_end, call_deadline);
-  if (is_connecting) Unblock(socket);
+// The library asks this, instead of poll, to wait for its socket. Its own idea of how long is
+// passed over: the deadline of the call decides, and around TLS the library takes its seconds for
+// milliseconds.
+int Await(my_socket socket, my_bool is_read, int /*timeout_ms*/) {
   pollfd wait = {socket, static_cast<short>(is_read ? POLLIN : POLLOUT), 0};
   while (true) {
-    int wait_ms = -1;
-    if (end < absl::InfiniteFuture()) {
-      const absl::Duration left =
-          std::max(end - base::SystemClock().Steady(), absl::ZeroDuration());
-      wait_ms =
-          static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))));
-    }
-    const int ready = poll(&wait, 1, wait_ms);
+    const absl::Duration left =
+        std::max(call_deadline - base::SystemClock().Steady(), absl::ZeroDuration());
+    const int ready =
+        poll(&wait, 1,
+             static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1)))));
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) errno = ETIMEDOUT;
     return ready;
@@ -90,14 +74,6 @@ CallDeadline::CallDeadline(absl::Duration timeout) {
 }
 
 CallDeadline::~CallDeadline() { call_deadline = absl::InfiniteFuture(); }
-
-ConnectDeadline::ConnectDeadline(absl::Duration timeout) : deadline_(timeout) {
-  is_connecting = true;
-}
-
-ConnectDeadline::~ConnectDeadline() { is_connecting = false; }
-
-void UnblockSocket(st_mysql* link) { Unblock(mysql_get_socket(link)); }
 
 st_mysql* NewLink() {
   static absl::once_flag once;

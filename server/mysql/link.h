@@ -16,8 +16,9 @@ namespace holdfast::mysql {
 inline constexpr absl::Duration kServerSaysSo = absl::Seconds(2);
 
 // While one lives, calls into the library from this thread end at its deadline: the library's own
-// time-outs are for each read and write, and begin again with every byte that trickles in. Does not
-// nest.
+// time-outs are for each read and write, and begin again with every byte that trickles in. With TLS
+// the library reads a record's bytes without asking: then the deadline is looked at only between
+// records, and before each of their bytes the library's time-out applies. Does not nest.
 class CallDeadline final {
  public:
   explicit CallDeadline(absl::Duration timeout);
@@ -25,20 +26,6 @@ class CallDeadline final {
   CallDeadline(const CallDeadline&) = delete;
   CallDeadline& operator=(const CallDeadline&) = delete;
 };
-
-// The same for a call that connects. Once it has, call UnblockSocket: with TLS the library would
-// else read whole records without asking what time it is.
-class ConnectDeadline final {
- public:
-  explicit ConnectDeadline(absl::Duration timeout);
-  ~ConnectDeadline();
-  ConnectDeadline(const ConnectDeadline&) = delete;
-  ConnectDeadline& operator=(const ConnectDeadline&) = delete;
-
- private:
-  const CallDeadline deadline_;
-};
-void UnblockSocket(st_mysql* link);
 
 // A handle that is not connected yet. Thread-safe, unlike the library's first call.
 st_mysql* NewLink();

@@ -69,7 +69,8 @@ PipelineImpl::PipelineImpl(const PipelineOptions& options, std::vector<event::La
       recovered_heads_(journal.recovered_heads()),
       lane_numbers_(std::move(lanes)),
       memory_(options.memory_bytes_max, static_cast<int>(lane_numbers_.size())),
-      progress_(lane_numbers_, recovered_heads_, journal.producers()) {
+      progress_(lane_numbers_, recovered_heads_, journal.Status().last_offset,
+                journal.producers()) {
   LaneListener* const listener = this;
   const uint64_t last_offset = journal.Status().last_offset;
   FeedLimits limits;

@@ -10,7 +10,7 @@ namespace holdfast::pipeline {
 using flow::kNothingPending;
 
 Progress::Progress(absl::Span<const event::Lane> lanes, const journal::LanePositions& heads,
-                   std::vector<journal::ProducerState> producers) {
+                   uint64_t last_offset, std::vector<journal::ProducerState> producers) {
   for (const event::Lane lane : lanes) {
     lanes_[lane].in_use = true;
     lanes_[lane].head = heads[lane];
@@ -23,11 +23,13 @@ Progress::Progress(absl::Span<const event::Lane> lanes, const journal::LanePosit
             });
   std::vector<flow::ProducerLedger::LaneOffset> everywhere;
   for (const journal::ProducerState& known : producers) {
+    // A damaged journal may know of a producer's events and not have them.
+    const uint64_t offset = std::min(known.last_offset, last_offset);
     everywhere.clear();
     for (const event::Lane lane : lanes) {
-      if (heads[lane] > 0) everywhere.push_back({lane, known.last_offset});
+      if (heads[lane] > 0) everywhere.push_back({lane, offset});
     }
-    ledger_.Journaled(known.producer, known.last_sequence, known.last_offset, everywhere);
+    ledger_.Journaled(known.producer, known.last_sequence, offset, everywhere);
     Producer& producer = producers_[known.producer];
     producer.reached.journaled_through = known.last_sequence;
     producer.in_ledger = true;

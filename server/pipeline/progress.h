@@ -29,11 +29,11 @@ struct Reached {
 // Not thread-safe.
 class Progress final {
  public:
-  // `lanes`: those in use; `heads`, `producers`: what the journal recovered. In which lanes the
-  // recovered events of a producer are is not known, so they count as settled once every lane has
-  // passed the last of them.
+  // `lanes`: those in use; `heads`, `last_offset`, `producers`: what the journal recovered. In
+  // which lanes the recovered events of a producer are is not known, so they count as settled once
+  // every lane has passed the last of them.
   Progress(absl::Span<const event::Lane> lanes, const journal::LanePositions& heads,
-           std::vector<journal::ProducerState> producers);
+           uint64_t last_offset, std::vector<journal::ProducerState> producers);
 
   void OnDurable(const journal::Durable& durable);
 

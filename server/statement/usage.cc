@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -195,12 +196,17 @@ std::vector<Call> UsageBatch::Counters() {
     sums[found->second].Add(usage);
   }
   if (sums.empty()) return {};
-  std::sort(sums.begin(), sums.end(), [](const Sums& a, const Sums& b) { return a.key < b.key; });
+  // Sorted by number: the sums themselves are too large to move about.
+  std::vector<uint32_t> order(sums.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::sort(order.begin(), order.end(),
+            [&sums](uint32_t a, uint32_t b) { return sums[a].key < sums[b].key; });
   Call call;
   call.statement = AddStats();
   call.rows.columns = kStatsColumns.size();
   call.rows.values.reserve(sums.size() * kStatsColumns.size());
-  for (const Sums& row : sums) {
+  for (const uint32_t number : order) {
+    const Sums& row = sums[number];
     std::vector<mysql::Value>& values = call.rows.values;
     values.emplace_back(row.key.api_key_id);
     values.emplace_back(row.key.account_id);

@@ -1,6 +1,7 @@
 """How the daemon ends, and with which status."""
 
 import os
+import re
 import signal
 import threading
 import unittest
@@ -80,41 +81,6 @@ class DrainTest(harness.DaemonTest):
         self.daemon.start()
         self.assert_books(self.daemon, accepted=100, committed=100)
 
-    def test_a_configuration_is_checked_printed_and_its_secrets_masked(self):
-        done = self.daemon.run("--check_config", MYSQL_PASSWORD="very-secret", DB_POOL_SIZE=7)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertNotIn("very-secret", done.stdout + done.stderr)
-        self.assertRegex(done.stdout, r"(?i)db_pool_size\b.*\b7\b")
-
-    def test_a_bad_value_ends_with_78_and_names_its_setting(self):
-        for name, value in (("DB_POOL_SIZE", "many"), ("DB_POOL_SIZE", "-1"),
-                            ("STATS_UTC_OFFSET", "late"), ("HOLDFAST_LISTEN", "tcp://nowhere"),
-                            ("LOG_LEVEL", "loud"), ("HOLDFAST_JOURNAL_MAX_BYTES", "1")):
-            done = self.daemon.run("--check_config", **{name: value})
-            self.assertEqual(done.returncode, CONFIGURATION, (name, value, done.stderr))
-            self.assertIn(name, (done.stdout + done.stderr).upper(), (name, value))
-
-    def test_an_unknown_flag_ends_with_64(self):
-        self.assertEqual(self.daemon.run("--no_such_flag").returncode, USAGE)
-
-    def test_a_setting_of_ours_that_does_not_exist_is_not_ignored(self):
-        done = self.daemon.run("--check_config", HOLDFAST_JURNAL_DIR="/tmp")
-        self.assertEqual(done.returncode, CONFIGURATION)
-        self.assertIn("HOLDFAST_JURNAL_DIR", done.stderr)
-
-    def test_a_migration_without_its_database_ends_with_69(self):
-        self.database.stop()
-        done = self.daemon.run("--migrate")
-        self.assertEqual(done.returncode, DATABASE, done.stderr)
-        self.assertIn(str(self.database.socket), done.stderr)
-
-    def test_a_journal_folder_that_cannot_be_made_ends_with_74(self):
-        blocked = self.daemon.folder / "file"
-        blocked.write_text("in the way")
-        done = self.daemon.run(HOLDFAST_JOURNAL_DIR=blocked / "journal")
-        self.assertEqual(done.returncode, JOURNAL, done.stderr)
-        self.assertIn(str(blocked), done.stderr)
-
     def test_a_second_daemon_on_one_journal_is_turned_away_with_74(self):
         self.daemon.start()
         done = self.daemon.run(HOLDFAST_LISTEN=f"unix:{self.daemon.folder}/other",
@@ -147,6 +113,58 @@ class DrainTest(harness.DaemonTest):
             self.daemon.page(page)[1] for page in ("/", "/metrics", "/api/v1/status", "/readyz"))
         self.assertNotIn("very-secret", shown)
         self.assertNotIn("private-key", shown)
+
+
+class RefusalTest(unittest.TestCase):
+    """What needs no database: the daemon ends before it has done anything."""
+
+    def setUp(self):
+        folder = harness.Folder()
+        self.addCleanup(folder.remove)
+        self.daemon = harness.Daemon(folder.path, None)
+
+    def test_a_configuration_is_checked_printed_and_its_secrets_masked(self):
+        done = self.daemon.run("--check_config", MYSQL_PASSWORD="very-secret", DB_POOL_SIZE=7)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("very-secret", done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"(?i)db_pool_size\b.*\b7\b")
+
+    def test_a_bad_value_ends_with_78_and_names_its_setting(self):
+        for name, value in (("DB_POOL_SIZE", "many"), ("DB_POOL_SIZE", "-1"),
+                            ("STATS_UTC_OFFSET", "late"), ("HOLDFAST_LISTEN", "tcp://nowhere"),
+                            ("LOG_LEVEL", "loud"), ("HOLDFAST_JOURNAL_MAX_BYTES", "1")):
+            done = self.daemon.run("--check_config", **{name: value})
+            self.assertEqual(done.returncode, CONFIGURATION, (name, value, done.stderr))
+            self.assertIn(name, (done.stdout + done.stderr).upper(), (name, value))
+
+    def test_the_readme_names_every_setting_with_its_default(self):
+        asked = self.daemon.run("--help")
+        self.assertEqual(asked.returncode, 0)
+        known = re.findall(r"^  ([A-Z_]{4,})(?:  \((.*)\))?$", asked.stdout, re.MULTILINE)
+        told = re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`)? *\|", (harness.ROOT / "README.md")
+                          .read_text(encoding="utf-8"), re.MULTILINE)
+        self.assertGreater(len(known), 30)
+        self.assertEqual(told, known)
+
+    def test_an_unknown_flag_ends_with_64(self):
+        self.assertEqual(self.daemon.run("--no_such_flag").returncode, USAGE)
+
+    def test_a_setting_of_ours_that_does_not_exist_is_not_ignored(self):
+        done = self.daemon.run("--check_config", HOLDFAST_JURNAL_DIR="/tmp")
+        self.assertEqual(done.returncode, CONFIGURATION)
+        self.assertIn("HOLDFAST_JURNAL_DIR", done.stderr)
+
+    def test_a_migration_without_its_database_ends_with_69(self):
+        done = self.daemon.run("--migrate")
+        self.assertEqual(done.returncode, DATABASE, done.stderr)
+        self.assertIn(self.daemon.settings["MYSQL_SOCKET"], done.stderr)
+
+    def test_a_journal_folder_that_cannot_be_made_ends_with_74(self):
+        blocked = self.daemon.folder / "file"
+        blocked.write_text("in the way")
+        done = self.daemon.run(HOLDFAST_JOURNAL_DIR=blocked / "journal")
+        self.assertEqual(done.returncode, JOURNAL, done.stderr)
+        self.assertIn(str(blocked), done.stderr)
 
 
 if __name__ == "__main__":

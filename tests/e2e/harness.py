@@ -41,8 +41,8 @@ class Late(AssertionError):
     """A condition did not come true in time."""
 
 
-def wait_for(condition, what, patience=None):
-    """Returns what `condition()` returns once that is true."""
+def wait_for(condition, what, patience=None, interval=0.02):
+    """Returns what `condition()` returns once that is true; looks every `interval` seconds."""
     deadline = time.monotonic() + (patience or PATIENCE)
     while True:
         value = condition()
@@ -50,7 +50,7 @@ def wait_for(condition, what, patience=None):
             return value
         if time.monotonic() > deadline:
             raise Late(f"waited {patience or PATIENCE:.0f} s in vain for: {what}")
-        time.sleep(0.02)
+        time.sleep(interval)
 
 
 def free_port():
@@ -230,7 +230,8 @@ def _template():
 
 
 class Daemon:
-    """`holdfastd` as a process, with a journal, a socket and an admin port of its own."""
+    """`holdfastd` as a process, with a journal, a socket and an admin port of its own. Without a
+    database it has one that is not there."""
 
     def __init__(self, folder, database, name="a", schema="holdfast", **settings):
         self.folder = pathlib.Path(folder) / f"daemon-{name}"
@@ -242,7 +243,7 @@ class Daemon:
         self.process = None
         self.port = free_port()
         self.settings = {
-            "MYSQL_SOCKET": str(database.socket),
+            "MYSQL_SOCKET": str(database.socket if database else self.folder / "nothing"),
             "MYSQL_DATABASE": schema,
             "MYSQL_USER": "root",
             "HOLDFAST_LISTEN": self.target,

@@ -1,6 +1,6 @@
-// A disk in memory that does to a program what real ones do: at a power cut it forgets any part of what
-// was not synced, in any order, down to half a sector; after a failed sync it lies; it runs full, fails at
-// the n-th call, and rots.
+// A disk in memory that does to a program what real ones do: at a power cut it forgets any part of
+// what was not synced, in any order, down to half a sector; after a failed sync it lies; it runs
+// full, fails at the n-th call, and rots.
 
 #pragma once
 
@@ -18,11 +18,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+
 #include "server/disk/disk.h"
 
 namespace holdfast::test {
 
-// Thread-safe. Files stay usable as long as they are held, whether or not the disk has forgotten them.
+// Thread-safe. Files stay usable as long as they are held, whether or not the disk has forgotten
+// them.
 class ForgetfulDisk final : public disk::Disk {
  public:
   // Everything random comes from `seed`.
@@ -45,15 +47,16 @@ class ForgetfulDisk final : public disk::Disk {
     kKill,      // The process died; the system, with its page cache, went on.
   };
   void PowerOff();
-  // The power goes off in the middle of the `calls`-th changing call from now: a write is half done.
+  // The power goes off in the middle of the `calls`-th changing call from now: a write is half
+  // done.
   void PowerOffAfter(int calls);
-  // On again, after what `end` has done. Files that were open before stay dead; failures that have not
-  // struck yet are forgotten.
+  // On again, after what `end` has done. Files that were open before stay dead; failures that have
+  // not struck yet are forgotten.
   void PowerOn(End end);
 
-  // Failures. The `n`-th call from now (1 is the next) of that kind fails with `status`, once. A failed
-  // write has written half; after a failed sync what it should have made durable never will be, though it can
-  // be read until the power is cut, and the next sync returns OK.
+  // Failures. The `n`-th call from now (1 is the next) of that kind fails with `status`, once. A
+  // failed write has written half; after a failed sync what it should have made durable never will
+  // be, though it can be read until the power is cut, and the next sync returns OK.
   enum class Call { kCreate, kOpen, kRead, kWrite, kSync, kRename, kRemove, kSyncFolder };
   void FailNth(Call call, int n, absl::Status status);
   int calls(Call call) const;
@@ -84,7 +87,8 @@ class ForgetfulDisk final : public disk::Disk {
     std::vector<std::pair<uint64_t, uint64_t>> unreadable;
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
-  // A change of the folder that is not synced yet. An empty `from`: created; an empty `to`: removed.
+  // A change of the folder that is not synced yet. An empty `from`: created; an empty `to`:
+  // removed.
   struct FolderChange {
     std::string from;
     std::string to;

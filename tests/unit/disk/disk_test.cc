@@ -11,16 +11,17 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+
 #include "tests/support/forgetful_disk.h"
 #include "tests/support/status_matchers.h"
 
 namespace holdfast::disk {
 namespace {
 
+using test::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using test::StatusIs;
 
 enum class Which { kPosix, kForgetful };
 

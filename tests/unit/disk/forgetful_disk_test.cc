@@ -5,6 +5,7 @@
 #include <set>
 
 #include "gmock/gmock.h"
+
 #include "tests/support/status_matchers.h"
 
 namespace holdfast::test {

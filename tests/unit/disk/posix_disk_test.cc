@@ -13,15 +13,16 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+
 #include "server/disk/disk.h"
 #include "tests/support/status_matchers.h"
 
 namespace holdfast::disk {
 namespace {
 
+using test::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using test::StatusIs;
 
 class PosixDiskTest : public ::testing::Test {
  protected:
@@ -81,7 +82,7 @@ TEST_F(PosixDiskTest, FilesAreNotInheritedByChildren) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code error;
     const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
-    if (target.rfind(folder_, 0) != 0) continue;
+    if (target.rfind(std::filesystem::canonical(folder_).string(), 0) != 0) continue;
     ++found;
     EXPECT_NE(fcntl(std::stoi(entry.path().filename().string()), F_GETFD) & FD_CLOEXEC, 0)
         << target;

@@ -123,7 +123,8 @@ class Simulation {
     }
   }
 
-  // Without power no segment can be prepared; what needs one then waits, and the journal counts as full.
+  // Without power no segment can be prepared; what needs one then waits, and the journal counts as
+  // full.
   static bool Await(const Journal& journal, const RecordingListener& listener, size_t batches) {
     return Eventually([&] {
       return listener.durable().size() >= batches || listener.failures() > 0 ||

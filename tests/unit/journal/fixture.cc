@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <functional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -175,11 +174,15 @@ void JournalTest::Hold(std::shared_ptr<const event::Batch> batch) {
   ASSERT_EQ(listener_->failures(), 0);
 }
 
+std::vector<std::string> JournalTest::Names() {
+  absl::StatusOr<std::vector<std::string>> names = disk_.List();
+  EXPECT_OK(names);
+  return names.ok() ? *std::move(names) : std::vector<std::string>();
+}
+
 std::vector<std::string> JournalTest::Segments() {
   std::vector<std::string> segments;
-  const absl::StatusOr<std::vector<std::string>> names = disk_.List();
-  EXPECT_OK(names);
-  for (const std::string& name : *names) {
+  for (const std::string& name : Names()) {
     if (absl::EndsWith(name, ".jnl")) segments.push_back(name);
   }
   return segments;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "gtest/gtest.h"
+
 #include "server/journal/format.h"
 #include "server/journal/journal.h"
 #include "tests/support/fake_clock.h"
@@ -89,8 +91,9 @@ class JournalTest : public ::testing::Test {
   void Close();
   // Appends a batch and waits until it is durable.
   void Hold(std::shared_ptr<const event::Batch> batch);
-  // The last segment's name, and where its n-th frame (0: the state frame) stands.
-  std::vector<std::string> Segments();
+  std::vector<std::string> Names();     // Of all files.
+  std::vector<std::string> Segments();  // Of the segments, the oldest first.
+  // The frames of a segment up to the first that is not whole; the first is the state frame.
   std::vector<FrameHeader> Frames(const std::string& segment);
 
   JournalOptions options_ = SmallOptions();

@@ -10,16 +10,17 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+
 #include "server/journal/segment.h"
 #include "tests/unit/journal/fixture.h"
 
 namespace holdfast::journal {
 namespace {
 
+using test::StatusIs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using test::StatusIs;
 
 TEST(FormatTest, TheChecksumIsXxh3WithKnownAnswers) {
   EXPECT_EQ(Checksum("", 0), 0x2D06800538D394C2u);
@@ -133,10 +134,9 @@ TEST(FormatTest, TheWorkedExampleInTheFormatPageIsTheGoldenSegment) {
   ASSERT_THAT(text, HasSubstr("## Worked example"));
   const std::string golden = Golden();
   ASSERT_EQ(golden.size(), 6 * kBlockBytes);
-  for (const auto& [begin, end] : {std::pair<size_t, size_t>{0, 120},
-                                   std::pair<size_t, size_t>{0x2000, 0x2068},
-                                   std::pair<size_t, size_t>{0x3000, 0x30d8},
-                                   std::pair<size_t, size_t>{0x4000, 0x4078}}) {
+  for (const auto& [begin, end] :
+       {std::pair<size_t, size_t>{0, 120}, std::pair<size_t, size_t>{0x2000, 0x2068},
+        std::pair<size_t, size_t>{0x3000, 0x30d8}, std::pair<size_t, size_t>{0x4000, 0x4078}}) {
     for (size_t at = begin; at < end; at += 16) {
       const std::string row =
           absl::BytesToHexString(golden.substr(at, std::min<size_t>(16, end - at)));
@@ -233,10 +233,10 @@ TEST(FormatTest, ABatchSaysWhatItWasGiven) {
 TEST(SegmentNameTest, OnlyNamesThatWeWouldWriteAreOurs) {
   EXPECT_EQ(SegmentName(42), "000000000000002a.jnl");
   EXPECT_EQ(ParseSegmentName("000000000000002a.jnl"), 42);
-  for (const char* name : {"", ".jnl", "2a.jnl", "000000000000002A.jnl", "0000000000000000.jnl",
-                           "ffffffffffffffff.jnl", "000000000000002a.tmp", "000000000000002a",
-                           "0x0000000000002a.jnl", "-00000000000002a.jnl",
-                           "000000000000002a.jnl.corrupt"}) {
+  for (const char* name :
+       {"", ".jnl", "2a.jnl", "000000000000002A.jnl", "0000000000000000.jnl",
+        "ffffffffffffffff.jnl", "000000000000002a.tmp", "000000000000002a", "0x0000000000002a.jnl",
+        "-00000000000002a.jnl", "000000000000002a.jnl.corrupt"}) {
     EXPECT_EQ(ParseSegmentName(name), std::nullopt) << name;
   }
   EXPECT_EQ(ParseAnyName("000000000000002a.corrupt.1"), 42);

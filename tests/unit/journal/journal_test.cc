@@ -201,8 +201,8 @@ TEST_F(JournalTest, AFailedSyncPoisonsForEverAndIsNeverRetried) {
   ASSERT_TRUE(Eventually([&] { return disk_.calls(ForgetfulDisk::Call::kCreate) >= 2; }));
   Close();
   Open();
-  ASSERT_TRUE(Eventually([&] { return disk_.List()->size() == Segments().size() + 1; }));
-  const std::string blank = disk_.List()->back();
+  ASSERT_TRUE(Eventually([&] { return Names().size() == Segments().size() + 1; }));
+  const std::string blank = Names().back();
   ASSERT_TRUE(Eventually([&] { return disk_.Contents(blank).size() == options_.segment_bytes; }));
   ASSERT_TRUE(Eventually([&] {
     const int syncs = disk_.calls(ForgetfulDisk::Call::kSync);
@@ -232,9 +232,9 @@ TEST_F(JournalTest, AFailedSyncPoisonsForEverAndIsNeverRetried) {
 
 TEST_F(JournalTest, AFailedWritePoisonsEvenWhenTheDiskIsFull) {
   Open();
-  ASSERT_TRUE(Eventually([&] { return disk_.List()->size() == 2; }));
-  ASSERT_TRUE(Eventually(
-      [&] { return disk_.Contents(disk_.List()->back()).size() == options_.segment_bytes; }));
+  ASSERT_TRUE(Eventually([&] { return Names().size() == 2; }));
+  ASSERT_TRUE(
+      Eventually([&] { return disk_.Contents(Names().back()).size() == options_.segment_bytes; }));
   disk_.FailNth(ForgetfulDisk::Call::kWrite, 1, absl::ResourceExhaustedError("write: ENOSPC"));
   ASSERT_OK(journal_->Append(MakeBatch(1, 1, {kUsage})));
   ASSERT_TRUE(listener_->WaitForFailure());
@@ -246,9 +246,9 @@ TEST_F(JournalTest, AFailedWritePoisonsEvenWhenTheDiskIsFull) {
 // Once the next run has reported it as held, it must be on the disk all the same.
 TEST_F(JournalTest, AFrameThatLivesInThePageCacheAloneIsCopiedBeforeItCounts) {
   Open();
-  ASSERT_TRUE(Eventually([&] { return disk_.List()->size() == 2; }));
+  ASSERT_TRUE(Eventually([&] { return Names().size() == 2; }));
   ASSERT_TRUE(Eventually([&] {
-    return disk_.Contents(disk_.List()->back()).size() == options_.segment_bytes &&
+    return disk_.Contents(Names().back()).size() == options_.segment_bytes &&
            disk_.calls(ForgetfulDisk::Call::kSync) == 3;
   }));
   disk_.FailNth(ForgetfulDisk::Call::kSync, 1, absl::UnavailableError("EIO"));

@@ -4,17 +4,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+
 #include "tests/unit/journal/fixture.h"
 
 namespace holdfast::journal {
 namespace {
 
+using test::ForgetfulDisk;
+using test::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using test::ForgetfulDisk;
-using test::StatusIs;
 
 class ReaderTest : public JournalTest {};
 

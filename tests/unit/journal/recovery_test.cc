@@ -5,12 +5,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+
 #include "server/base/log.h"
 #include "tests/unit/journal/fixture.h"
 
 namespace holdfast::journal {
 namespace {
 
+using test::ForgetfulDisk;
+using test::StatusIs;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -20,8 +23,6 @@ using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
 using ::testing::SizeIs;
-using test::ForgetfulDisk;
-using test::StatusIs;
 
 constexpr event::Lane kUsage = 16;
 constexpr event::Lane kMessage = 32;
@@ -44,8 +45,8 @@ class RecoveryTest : public JournalTest {
   std::vector<FrameHeader> frames_;
 };
 
-auto Lost(const std::string& segment, uint64_t first_byte, uint64_t end_byte,
-          uint64_t first_offset, uint64_t end_offset) {
+auto Lost(const std::string& segment, uint64_t first_byte, uint64_t end_byte, uint64_t first_offset,
+          uint64_t end_offset) {
   return AllOf(Field("segment", &Corruption::segment, segment),
                Field("first_byte", &Corruption::first_byte, first_byte),
                Field("end_byte", &Corruption::end_byte, end_byte),
@@ -53,7 +54,8 @@ auto Lost(const std::string& segment, uint64_t first_byte, uint64_t end_byte,
                Field("end_offset", &Corruption::end_offset, end_offset));
 }
 
-TEST_F(RecoveryTest, AFlippedBitInAnAcknowledgedFrameIsReportedWithItsRangeAndTheOthersAreDelivered) {
+TEST_F(RecoveryTest,
+       AFlippedBitInAnAcknowledgedFrameIsReportedWithItsRangeAndTheOthersAreDelivered) {
   MakeFiveGroups();
   const FrameHeader& third = frames_[3];
   disk_.FlipBit(segment_, third.position + kFrameHeaderBytes + 40, 3);
@@ -71,8 +73,8 @@ TEST_F(RecoveryTest, ADamagedFrameHeaderCostsThatFrameOnly) {
   MakeFiveGroups();
   disk_.FlipBit(segment_, frames_[1].position + 20, 0);
   Open();
-  EXPECT_THAT(Corruptions(), ElementsAre(Lost(segment_, frames_[1].position, frames_[2].position,
-                                              1, 3)));
+  EXPECT_THAT(Corruptions(),
+              ElementsAre(Lost(segment_, frames_[1].position, frames_[2].position, 1, 3)));
   EXPECT_THAT(Ordinals(ReadAll(*journal_, kUsage)), ElementsAre(2, 3, 4, 5));
 }
 
@@ -85,8 +87,7 @@ TEST_F(RecoveryTest, EveryFlippedBitIsFoundAndCostsNoMoreThanItsFrame) {
     ForgetfulDisk disk(1);
     disk.Put(segment_, whole);
     const FrameHeader& frame = frames_[1 + random() % 5];
-    const uint64_t byte =
-        frame.position + random() % (kFrameHeaderBytes + frame.payload_bytes);
+    const uint64_t byte = frame.position + random() % (kFrameHeaderBytes + frame.payload_bytes);
     SCOPED_TRACE(absl::StrCat("byte ", byte));
     disk.FlipBit(segment_, byte, static_cast<int>(random() % 8));
     auto journal = Journal::Open(options_, disk, clock_, TestMetrics());
@@ -103,8 +104,8 @@ TEST_F(RecoveryTest, ALostLastGroupIsReportedIfAMarkerProvesIt) {
   MakeFiveGroups();
   disk_.Overwrite(segment_, frames_[5].position, std::string(512, '\0'));
   Open();
-  EXPECT_THAT(Corruptions(), ElementsAre(Lost(segment_, frames_[5].position, frames_[6].position,
-                                              9, 11)));
+  EXPECT_THAT(Corruptions(),
+              ElementsAre(Lost(segment_, frames_[5].position, frames_[6].position, 9, 11)));
   // Neither its offsets nor its ordinals are used again.
   Hold(MakeBatch(2, 1, {kUsage, kMessage}));
   EXPECT_EQ(listener_->durable()[0].first_offset, 11);
@@ -118,9 +119,9 @@ TEST_F(RecoveryTest, ATornTailIsDroppedSilently) {
   ASSERT_OK(journal_->Append(MakeLargeBatch(1, 2, kUsage, 20, 300)));
   ASSERT_TRUE(listener_->WaitForFailure());
   Close();
+  disk_.PowerOn(ForgetfulDisk::End::kKill);
   segment_ = Segments().back();
   const FrameHeader torn = Frames(segment_).back();
-  disk_.PowerOn(ForgetfulDisk::End::kKill);
   disk_.Overwrite(segment_, torn.position + 1024, std::string(512, '\0'));
 
   Open();
@@ -141,10 +142,10 @@ TEST_F(RecoveryTest, ATornTailThatBecomesWholeAgainStaysDropped) {
   ASSERT_OK(journal_->Append(MakeBatch(1, 2, {kUsage, kUsage})));
   ASSERT_TRUE(listener_->WaitForFailure());
   Close();
+  disk_.PowerOn(ForgetfulDisk::End::kKill);
   segment_ = Segments().back();
   const FrameHeader torn = Frames(segment_).back();
   const std::string whole = disk_.Contents(segment_);
-  disk_.PowerOn(ForgetfulDisk::End::kKill);
   disk_.FlipBit(segment_, torn.position + 100, 1);
   Open();
   ASSERT_EQ(journal_->LastSequence(ProducerId(1)), 1);
@@ -169,7 +170,7 @@ TEST_F(RecoveryTest, ADamagedHeaderCopyIsReportedAndTheOtherUsed) {
     EXPECT_THAT(Corruptions(), ElementsAre(Lost(segment_, copy, copy + kBlockBytes, 1, 1)));
     EXPECT_THAT(ReadAll(*journal_, kUsage), SizeIs(5));
     Close();
-    for (const std::string& name : *disk_.List()) disk_.Erase(name);
+    for (const std::string& name : Names()) disk_.Erase(name);
   }
 }
 
@@ -230,8 +231,8 @@ TEST_F(RecoveryTest, WhatCannotBeReadIsDamageAndNoEndOfTheLog) {
   MakeFiveGroups();
   disk_.MakeUnreadable(segment_, frames_[2].position + 10, frames_[2].position + 20);
   Open();
-  EXPECT_THAT(Corruptions(), ElementsAre(Lost(segment_, frames_[2].position, frames_[3].position,
-                                              3, 5)));
+  EXPECT_THAT(Corruptions(),
+              ElementsAre(Lost(segment_, frames_[2].position, frames_[3].position, 3, 5)));
   EXPECT_THAT(Corruptions()[0].reason, HasSubstr("Input/output error"));
   // Readers step over it instead of waiting for it for ever.
   EXPECT_THAT(Ordinals(ReadAll(*journal_, kUsage)), ElementsAre(1, 3, 4, 5));
@@ -262,7 +263,7 @@ TEST_F(RecoveryTest, AForeignSegmentIsSetAside) {
   }
   disk_.Put("00000000000000ff.jnl", other.Contents("0000000000000001.jnl"));
   Open();
-  EXPECT_THAT(*disk_.List(), Contains("00000000000000ff.corrupt"));
+  EXPECT_THAT(Names(), Contains("00000000000000ff.corrupt"));
   EXPECT_THAT(ReadAll(*journal_, kUsage), SizeIs(5));
   Hold(MakeBatch(1, 11, {kUsage}));
 }
@@ -273,8 +274,8 @@ TEST_F(RecoveryTest, AFrameOfAnotherPlaceIsNotTaken) {
       frames_[2].position, frames_[3].position - frames_[2].position);
   disk_.Overwrite(segment_, frames_[4].position, second);
   Open();
-  EXPECT_THAT(Corruptions(), ElementsAre(Lost(segment_, frames_[4].position, frames_[5].position,
-                                              7, 9)));
+  EXPECT_THAT(Corruptions(),
+              ElementsAre(Lost(segment_, frames_[4].position, frames_[5].position, 7, 9)));
   EXPECT_THAT(Ordinals(ReadAll(*journal_, kUsage)), ElementsAre(1, 2, 3, 5));
 }
 
@@ -299,8 +300,8 @@ TEST_F(RecoveryTest, FilesThatAreNotOursAreLeftAlone) {
   disk_.Put("fffffffffffffff0.jnl", "x");
   disk_.Put("000000000000000A.jnl", "x");
   Open();
-  EXPECT_THAT(*disk_.List(), IsSupersetOf({"writer_id", "1.jnl", "fffffffffffffff0.jnl",
-                                           "000000000000000A.jnl"}));
+  EXPECT_THAT(Names(),
+              IsSupersetOf({"writer_id", "1.jnl", "fffffffffffffff0.jnl", "000000000000000A.jnl"}));
   EXPECT_THAT(Corruptions(), IsEmpty());
 }
 

@@ -4,18 +4,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+
 #include "tests/unit/journal/fixture.h"
 
 namespace holdfast::journal {
 namespace {
 
+using test::ForgetfulDisk;
+using test::StatusIs;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-using test::ForgetfulDisk;
-using test::StatusIs;
 
 constexpr event::Lane kUsage = 16;
 constexpr event::Lane kMessage = 32;
@@ -48,7 +49,7 @@ class RoomTest : public JournalTest {
 
   uint64_t FileBytes() {
     uint64_t bytes = 0;
-    for (const std::string& name : *disk_.List()) bytes += disk_.Contents(name).size();
+    for (const std::string& name : Names()) bytes += disk_.Contents(name).size();
     return bytes;
   }
 };

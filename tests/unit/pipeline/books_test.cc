@@ -46,7 +46,7 @@ class Numbers {
   uint64_t last_offset_ = 0;
 };
 
-Progress NewProgress() { return Progress({kUsageLane, kMessageLane}, {}, {}); }
+Progress NewProgress() { return Progress({kUsageLane, kMessageLane}, {}, 0, {}); }
 
 TEST(ProgressTest, AnEventThatArrivesAtAnIdleLaneIsNotTakenForSettled) {
   Progress progress = NewProgress();
@@ -105,12 +105,31 @@ TEST(ProgressTest, AProducerWithNothingPendingIsThinnedWithoutForgettingHowFarIt
 TEST(ProgressTest, OnlyLanesWithASeatAreReleasedAndOneWithEventsAndNoneIsNotSettled) {
   journal::LanePositions heads{};
   heads[kUsageLane] = 7;
-  Progress progress({kUsageLane, kMessageLane}, heads, {});
+  Progress progress({kUsageLane, kMessageLane}, heads, 7, {});
   EXPECT_FALSE(progress.AllSettled());
   EXPECT_EQ(progress.Positions()[kUsageLane], 0u);
   progress.OnSeated(kUsageLane, 7);
   EXPECT_TRUE(progress.AllSettled());
   EXPECT_EQ(progress.Positions()[kUsageLane], 7u);
+}
+
+TEST(ProgressTest, ARecoveredProducerIsSettledOnceEveryLaneHasPassedItsLastEvent) {
+  journal::LanePositions heads{};
+  heads[kUsageLane] = 4;
+  heads[kMessageLane] = 3;
+  // Of the second one a damaged journal knows more than it has.
+  Progress progress({kUsageLane, kMessageLane}, heads, 7, {{kOther, 9, 50}, {kProducer, 5, 6}});
+  EXPECT_EQ(progress.Of(kProducer).journaled_through, 5u);
+  progress.OnSeated(kUsageLane, 4);
+  progress.OnSeated(kMessageLane, 1);
+  progress.OnSettled(kMessageLane, 1, 5);
+  EXPECT_TRUE(progress.UpdateAll().empty());
+  progress.OnSettled(kMessageLane, 2, 6);
+  EXPECT_EQ(progress.UpdateAll(), std::vector<event::Id>{kProducer});
+  EXPECT_EQ(progress.Of(kProducer).committed_through, 5u);
+  progress.OnSettled(kMessageLane, 3, 7);
+  EXPECT_EQ(progress.UpdateAll(), std::vector<event::Id>{kOther});
+  EXPECT_EQ(progress.Of(kOther).committed_through, 9u);
 }
 
 class ReceiptsTest : public testing::Test {

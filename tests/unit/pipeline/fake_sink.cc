@@ -71,7 +71,8 @@ class FakeLaneSink final : public pipeline::Sink {
     return true;
   }
 
-  void Note(absl::Span<const event::Accepted> events, Table* table) {
+  void Note(absl::Span<const event::Accepted> events, Table* table)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(database_->mu_) {
     FakeDatabaseOfLanes::Attempt attempt;
     uint64_t last = seat_->position;
     for (const event::Accepted& event : events) {
@@ -93,7 +94,8 @@ class FakeLaneSink final : public pipeline::Sink {
     return written;
   }
 
-  void Commit(absl::Span<const event::Accepted> events, Table* table, writer::Written* written) {
+  void Commit(absl::Span<const event::Accepted> events, Table* table, writer::Written* written)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(database_->mu_) {
     for (const event::Accepted& event : events) {
       table->position = event.ordinal;
       ++written->done;

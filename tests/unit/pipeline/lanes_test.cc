@@ -373,15 +373,15 @@ TEST_F(LanesTest, PendingEventsAndTheAgeOfTheOldestAreExported) {
   database_.Fail(kMessageLane, Verdict::kReconnect);
   Start();
   Submit(kProducer, 1, "mmu");
-  const size_t message = static_cast<size_t>(event::Kind::kMessage);
-  EXPECT_TRUE(Await([this, message] {
-    return metrics_.events_pending[message]->Value() == 2 &&
-           metrics_.oldest_pending_seconds[message]->Value() > 0;
+  static constexpr size_t kMessage = static_cast<size_t>(event::Kind::kMessage);
+  EXPECT_TRUE(Await([this] {
+    return metrics_.events_pending[kMessage]->Value() == 2 &&
+           metrics_.oldest_pending_seconds[kMessage]->Value() > 0;
   }));
   database_.Heal(kMessageLane);
-  EXPECT_TRUE(Await([this, message] {
-    return metrics_.events_pending[message]->Value() == 0 &&
-           metrics_.oldest_pending_seconds[message]->Value() == 0;
+  EXPECT_TRUE(Await([this] {
+    return metrics_.events_pending[kMessage]->Value() == 0 &&
+           metrics_.oldest_pending_seconds[kMessage]->Value() == 0;
   }));
 }
 

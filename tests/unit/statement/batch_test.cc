@@ -55,7 +55,7 @@ class BatchTest : public ::testing::Test {
 };
 
 TEST_F(BatchTest, RawRowsAreSortedByKeyInByteOrder) {
-  for (uint64_t id : {7, 2, 9, 1, 8}) events_.Add(UsageOf(UuidOf(id)));
+  for (const uint64_t id : std::vector<uint64_t>{7, 2, 9, 1, 8}) events_.Add(UsageOf(UuidOf(id)));
   events_.Add(UsageOf("not-a-uuid"));
   const Call& raw = Make(Kind::kUsage).raw();
   ASSERT_EQ(raw.rows.size(), 6u);
@@ -90,7 +90,7 @@ TEST_F(BatchTest, AnIdThatRepeatsHasOneRowAndTheFirstEventGetsIt) {
 }
 
 TEST_F(BatchTest, TheTagTellsWhichRowsAreOurs) {
-  for (uint64_t id : {1, 2, 3}) events_.Add(UsageOf(UuidOf(id)));
+  for (const uint64_t id : std::vector<uint64_t>{1, 2, 3}) events_.Add(UsageOf(UuidOf(id)));
   events_.Add(UsageOf(UuidOf(3), "other"));
   BatchOptions options;
   options.tag = 42;
@@ -199,7 +199,7 @@ TEST_F(BatchTest, HoursBeginWhereTheOffsetPutsThem) {
 }
 
 TEST_F(BatchTest, CountersFollowNewEventsOnly) {
-  for (uint64_t id : {1, 2, 3}) events_.Add(UsageOf(UuidOf(id)));
+  for (const uint64_t id : std::vector<uint64_t>{1, 2, 3}) events_.Add(UsageOf(UuidOf(id)));
   Batch& batch = Make(Kind::kUsage);
   batch.Reject(0);
   ASSERT_OK(batch.Learn(Stored(2, HashOf(1), 99)));

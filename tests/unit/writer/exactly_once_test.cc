@@ -138,7 +138,8 @@ TEST_F(ExactlyOnceTest, AResentBatchThatIsCutDifferentlyCountsOnce) {
   ASSERT_OK(writer->Write(events_.all().first(4)));
   ASSERT_OK(writer->Write(events_.all().subspan(4)));
   // The same six again under other sequences, as another gateway would send them, and two new ones.
-  for (uint64_t id : {3, 4, 5, 6, 7, 1, 2, 8}) events_.Add(UsageOf(UuidOf(id)));
+  for (const uint64_t id : std::vector<uint64_t>{3, 4, 5, 6, 7, 1, 2, 8})
+    events_.Add(UsageOf(UuidOf(id)));
   ASSERT_OK(writer->Write(events_.After(6, 5)));
   ASSERT_OK(writer->Write(events_.After(11)));
   EXPECT_EQ(database_.Count("usage_records"), 8u);
@@ -153,7 +154,7 @@ TEST_F(ExactlyOnceTest, AResentBatchThatIsCutDifferentlyCountsOnce) {
 
 TEST_F(ExactlyOnceTest, ADuplicateWithinABatchCountsOnce) {
   const auto writer = OpenWriter(kUsageLane);
-  for (uint64_t id : {1, 2, 1, 1, 3}) events_.Add(UsageOf(UuidOf(id)));
+  for (const uint64_t id : std::vector<uint64_t>{1, 2, 1, 1, 3}) events_.Add(UsageOf(UuidOf(id)));
   ASSERT_OK(writer->Write(events_.all()));
   EXPECT_EQ(Requests(), 3u);
   EXPECT_EQ(Row().committed, 3u);
@@ -277,6 +278,24 @@ TEST_F(ExactlyOnceTest, AFailoverThatLostCommitsIsReplayedFromWhereItStands) {
   EXPECT_EQ(Requests(), 7u);
   EXPECT_EQ(Row().committed, 7u);
   EXPECT_EQ(Committed(), 7) << "what is replayed is not counted again";
+}
+
+TEST_F(ExactlyOnceTest, ACommitInDoubtIsNotBelievedWhenAFailoverMovedTheLane) {
+  const auto writer = OpenWriter(kUsageLane);
+  AddUsage(2);
+  ASSERT_OK(writer->Write(events_.all()));
+  events_.Add(UsageOf(UuidOf(1), "another-key"));  // A conflict with the first.
+  database_.FailNext(FakeCall::Kind::kCommit, kLost);
+  EXPECT_FALSE(writer->Write(events_.After(2)).ok());
+  database_.FailOver(/*lost_commits=*/1);
+  const auto written = writer->Write(events_.After(2));
+  ASSERT_OK(written);
+  EXPECT_EQ(written->kind, Kind::kReseated);
+  EXPECT_THAT(written->rejections, IsEmpty());
+  std::vector<Rejection> rejections;
+  WriteAll(*writer, events_, &rejections);
+  EXPECT_THAT(rejections, SizeIs(1));
+  EXPECT_EQ(Requests(), 2u);
 }
 
 TEST_F(ExactlyOnceTest, AFailoverThatLostEvenTheLanesOpeningIsReplayed) {
