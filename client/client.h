@@ -114,7 +114,7 @@ class Client final {
   // Starts the background thread; does not wait for the daemon. INVALID_ARGUMENT for a bad option.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const Options& options);
 
-  // As Close without waiting.
+  // As Close without waiting. Not to be called from a callback.
   ~Client();
 
   // Takes an event, to be sent. Waits for room in the buffer up to `wait_max` (zero: not at all).

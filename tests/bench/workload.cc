@@ -101,6 +101,7 @@ std::vector<LaneWork> MakeLaneWork(const std::vector<v1::Event>& events, int lan
       if (lane.batches.empty() || lane.batches.back().size() >= rows) lane.batches.emplace_back();
       lane.batches.back().push_back({.offset = ++offset,
                                      .ordinal = ++ordinals[item.lane],
+                                     .producer = shared->producer,
                                      .sequence = item.sequence,
                                      .accepted_at = now,
                                      .bytes = item.bytes,
