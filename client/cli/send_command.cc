@@ -29,7 +29,8 @@ acknowledged is sent again, and counts once.
 Flags:
   --to=ADDRESS          Where the daemon listens: unix:/path or host:port.
                         Default: $HOLDFAST_LISTEN, else unix:/run/holdfast/holdfast.sock
-  --ack=LEVEL           journaled (on the daemon's disk; the default) or committed (in the database).
+  --ack=LEVEL           journaled (on the daemon's disk; the default) or committed (in the
+                        database).
   --format=FORMAT       holdfast (the default) or relay-billing: the usage.recorded events of a
                         relay's Redis stream billing:events, bare or as {"data":"..."}.
   --producer_id=UUID    Makes the command repeatable: the n-th line that is not blank is the n-th of

@@ -23,8 +23,8 @@ using ::holdfast::traffic::Generator;
 using ::holdfast::traffic::GeneratorOptions;
 
 constexpr char kHelp[] =
-    R"(Prints a day of a gateway's traffic, one event on each line, for `holdfast send`. The same flags
-print the same lines.
+    R"(Prints a day of a gateway's traffic, one event on each line, for `holdfast send`. The same
+flags print the same lines.
 
   holdfast-traffic --events=N [flags] | holdfast send -
 
@@ -37,9 +37,9 @@ Flags:
                        ids that were used before, with other content (quarantine). Default: 0
   --hits_without_ids   Leaves out the event_id of hits. Needed for a --day more than 6 days ago,
                        because a daemon refuses such ids.
-  --expect=FILE        Writes what the database must hold once every line has arrived, however often
-                       and through however many daemons (with --poison: through one daemon, in order,
-                       first; of two contents for one id the first one counts).
+  --expect=FILE        Writes what the database must hold once every line has arrived, however
+                       often and through however many daemons (with --poison: through one daemon,
+                       in order, first; of two contents for one id the first one counts).
   --help               Shows this.
 
 Ends with 0; 64 if the arguments are wrong; 74 if it could not write.

@@ -164,6 +164,8 @@ ExitCode Daemon::DrainRooms() {
   });
   http_.reset();
   pool_->Close();
+  server_.reset();
+  admin_service_.reset();
   pipeline_->Stop();
   housekeeper_.reset();
   return code;

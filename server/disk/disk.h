@@ -1,9 +1,10 @@
 // The little of a filesystem that a journal needs: one folder, whole files in it. Narrow so that a
-// test can stand in for it: a disk that forgets what was not synced, tears, or fails at the n-th call.
+// test can stand in for it: a disk that forgets what was not synced, tears, or fails at the n-th
+// call.
 //
 // Errors: NOT_FOUND, ALREADY_EXISTS, RESOURCE_EXHAUSTED (no space, quota, no descriptors), and
-// UNAVAILABLE for every other I/O error; each names the operation, the file and the system's reason.
-// After a failed Write or Sync nothing is known of the bytes concerned.
+// UNAVAILABLE for every other I/O error; each names the operation, the file and the system's
+// reason. After a failed Write or Sync nothing is known of the bytes concerned.
 
 #pragma once
 
@@ -42,8 +43,8 @@ enum class Persistence {
   kVolatile,  // tmpfs or an overlay: does not survive the machine, or the pod.
 };
 
-// One folder, made if need be with mode 0700 and locked for the life of the object: a second opening,
-// by this or another process, fails with FAILED_PRECONDITION. Thread-safe.
+// One folder, made if need be with mode 0700 and locked for the life of the object: a second
+// opening, by this or another process, fails with FAILED_PRECONDITION. Thread-safe.
 class Disk {
  public:
   virtual ~Disk() = default;

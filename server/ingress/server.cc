@@ -1,5 +1,6 @@
 #include "server/ingress/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -56,9 +57,19 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
 }
 
+// gRPC's errors are mostly of peers that do not keep to the protocol.
+void LogOfGrpc(gpr_log_func_args* line) {
+  if (line->severity == GPR_LOG_SEVERITY_ERROR) {
+    base::LogWarning("grpc", {{"message", line->message}});
+  } else {
+    base::LogDebug("grpc", {{"message", line->message}});
+  }
+}
+
 // Once for the process: gRPC keeps these in globals.
 void EnablePlugins() {
   [[maybe_unused]] static const bool enabled = [] {
+    gpr_set_log_function(LogOfGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
@@ -103,7 +114,7 @@ absl::Status Server::StartGrpc(const ServerOptions& options,
       grpc::InsecureServerCredentials());
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr) {
-    return absl::InternalError("gRPC did not start; its reason is on standard error");
+    return absl::InternalError("gRPC did not start; the log says why");
   }
   grpc::HealthCheckServiceInterface* health = grpc_->GetHealthCheckService();
   HOLDFAST_CHECK(health != nullptr);

@@ -1,13 +1,15 @@
 // Makes events survive a crash. Invariants, in the order in which the files keep them:
 //
-//  1. An append is reported durable only after fdatasync returned 0 for it and everything before it.
+//  1. An append is reported durable only after fdatasync returned 0 for it and everything before
+//  it.
 //  2. After a failed write or sync this object never reports anything durable again (the page cache
 //     lies after a failed fsync: Rebello et al., "Can Applications Recover from fsync Failures?",
 //     USENIX ATC 2020). What was durable before can still be read.
 //  3. A sequence is taken at most once for each producer, across restarts.
 //  4. Offsets count all events from 1, ordinals those of one lane from 1; neither has a gap, and
 //     neither is used twice.
-//  5. Any bytes in the folder lead to an open journal: what is damaged is set aside and reported with
+//  5. Any bytes in the folder lead to an open journal: what is damaged is set aside and reported
+//  with
 //     its range, what is whole is delivered. Nothing is ever deleted but whole segments whose every
 //     event was released.
 //  6. Disk use stays within `bytes_max`.
@@ -28,6 +30,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+
 #include "server/base/clock.h"
 #include "server/disk/disk.h"
 #include "server/event/batch.h"
@@ -50,8 +53,9 @@ struct JournalOptions {
   // The most bytes that may wait for the writer thread; above it `HasRoom` is false.
   uint64_t queue_bytes_max = uint64_t{16} << 20;
 
-  // Released segments are kept so long, or until they are more than `retention_bytes`, whichever comes
-  // first: if the database loses its last commits in a failover, they are delivered again from here.
+  // Released segments are kept so long, or until they are more than `retention_bytes`, whichever
+  // comes first: if the database loses its last commits in a failover, they are delivered again
+  // from here.
   absl::Duration retention = absl::Minutes(15);
   uint64_t retention_bytes = uint64_t{256} << 20;
 
@@ -74,7 +78,8 @@ struct Durable {
   // The journal's last offset once this batch is in: that of its last item, or the one before it if
   // it has none (all refused).
   uint64_t last_offset = 0;
-  // One for each of batch->items, in order: `first_offset` + i is its offset, ordinals[i] its ordinal.
+  // One for each of batch->items, in order: `first_offset` + i is its offset, ordinals[i] its
+  // ordinal.
   uint64_t first_offset = 0;
   std::vector<uint64_t> ordinals;
   // Items below this index were held already and are not in the journal a second time: they have no
@@ -95,8 +100,8 @@ class Listener {
 
 // A damaged range that recovery or a reader found.
 struct Corruption {
-  std::string segment;        // File name.
-  uint64_t first_byte = 0;    // In that file.
+  std::string segment;      // File name.
+  uint64_t first_byte = 0;  // In that file.
   uint64_t end_byte = 0;
   uint64_t first_offset = 0;  // Events lost: [first_offset, end_offset). Both 0: nobody knows, for
   uint64_t end_offset = 0;    // nothing whole stands before the damage.
@@ -127,8 +132,9 @@ class Reader;
 class Journal {
  public:
   // Recovers what is in the folder and opens a new segment. Fails only if the folder cannot be read
-  // or written at all, or (FAILED_PRECONDITION) if a newer version of this program wrote it. Without
-  // room for a new segment it opens full. Everything given must outlive the journal; it starts no thread before Start.
+  // or written at all, or (FAILED_PRECONDITION) if a newer version of this program wrote it.
+  // Without room for a new segment it opens full. Everything given must outlive the journal; it
+  // starts no thread before Start.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const JournalOptions& options,
                                                        disk::Disk& disk, base::Clock& clock,
                                                        metrics::Metrics& metrics);
@@ -146,8 +152,8 @@ class Journal {
 
   // Batches of the nil producer are always new: their sequences are neither checked nor remembered.
   // Hands in a batch; the listener is told once it is durable. Never blocks. Items that are held
-  // already are dropped here. If nothing of the batch is new, the listener is told in its turn all the
-  // same, after everything that this producer handed in before is durable.
+  // already are dropped here. If nothing of the batch is new, the listener is told in its turn all
+  // the same, after everything that this producer handed in before is durable.
   //   FAILED_PRECONDITION: a gap; the message says what was expected.
   //   RESOURCE_EXHAUSTED: full.   DATA_LOSS: the journal has failed.   UNAVAILABLE: stopped.
   virtual absl::Status Append(std::shared_ptr<const event::Batch> batch) = 0;
@@ -158,12 +164,12 @@ class Journal {
   // The last sequence of `producer` that was handed in or recovered; 0 if it is not known.
   virtual uint64_t LastSequence(const event::Id& producer) const = 0;
 
-  // Everything of each lane up to these ordinals is settled: segments that hold nothing else may go,
-  // after the retention. Never goes down.
+  // Everything of each lane up to these ordinals is settled: segments that hold nothing else may
+  // go, after the retention. Never goes down.
   virtual void Release(const LanePositions& settled) = 0;
 
-  // Reads one lane back, from the first event after `after_ordinal`. The reader must not outlive the
-  // journal. Not thread-safe; readers are independent of each other.
+  // Reads one lane back, from the first event after `after_ordinal`. The reader must not outlive
+  // the journal. Not thread-safe; readers are independent of each other.
   virtual std::unique_ptr<Reader> Read(event::Lane lane, uint64_t after_ordinal) = 0;
 
   virtual JournalStatus Status() const = 0;
@@ -186,10 +192,10 @@ class Reader {
     absl::string_view bytes;  // Valid until the next call.
   };
 
-  // The next durable records of the lane, until `bytes_max` is reached (at least one if there is one);
-  // empty when everything durable has been read (ask again later). Damaged places are skipped and
-  // reported in Status().corruptions; the gap shows in the ordinals. UNAVAILABLE if the disk cannot be
-  // read just now: nothing is skipped for that, ask again.
+  // The next durable records of the lane, until `bytes_max` is reached (at least one if there is
+  // one); empty when everything durable has been read (ask again later). Damaged places are skipped
+  // and reported in Status().corruptions; the gap shows in the ordinals. UNAVAILABLE if the disk
+  // cannot be read just now: nothing is skipped for that, ask again.
   virtual absl::StatusOr<std::vector<Record>> Next(size_t bytes_max) = 0;
 
   // Everything of this lane up to this offset has been returned.

@@ -91,6 +91,7 @@ class Pool final : public SessionSource, private Rented::Home {
   absl::StatusOr<Rented> Rent(absl::Time deadline) override;
   void Kill(const Session& session) override;
 
+  // Ask now and then: it also reports connections that are held for too long.
   DatabaseStatus Status() const;
   CircuitStatus Circuit() const;
   void ResetCircuit();

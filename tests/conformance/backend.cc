@@ -24,7 +24,7 @@ class FakeBackend final : public Backend {
     FakeTable& on = database_.engine().table(table);
     on.column(on.Index(column)).length_max = length;
   }
-  void WaitForNoLock(mysql::Session&) override {}
+  bool WaitForNoLock(mysql::Session&) override { return true; }
 
  private:
   FakeDatabase database_;
@@ -42,12 +42,14 @@ class RealBackend final : public Backend {
     server_.Sql(database_, absl::StrCat("ALTER TABLE ", table, " MODIFY ", column, " VARBINARY(",
                                         length, ") NOT NULL"));
   }
-  void WaitForNoLock(mysql::Session& session) override {
-    const mysql::Statement* const statement =
+  bool WaitForNoLock(mysql::Session& session) override {
+    static const mysql::Statement* const set =
         statement::Fixed("session", "SET SESSION innodb_lock_wait_timeout = 0", {});
-    const auto set = session.Execute(*statement, mysql::Rows(), 0, 1);
-    EXPECT_TRUE(set.ok()) << set.status();
-    delete statement;
+    static const mysql::Statement* const read =
+        statement::Fixed("session", "SELECT @@SESSION.innodb_lock_wait_timeout", {});
+    const auto done = session.Execute(*set, mysql::Rows(), 0, 1);
+    const auto timeout = session.Query(*read, mysql::Rows());
+    return done.ok() && timeout.ok() && timeout->at(0).at(0) == "0";
   }
 
  private:

@@ -25,8 +25,9 @@ class Backend {
   virtual mysql::SessionSource& sessions() = 0;
   // Makes a text column take less: `length` bytes, or characters where it counts them.
   virtual void Shorten(absl::string_view table, absl::string_view column, size_t length) = 0;
-  // A statement that waits for a lock fails at once, on this session.
-  virtual void WaitForNoLock(mysql::Session& session) = 0;
+  // Makes a statement that waits for a lock fail at once, on this session. Returns whether that is
+  // so: a MySQL waits for a second at least.
+  virtual bool WaitForNoLock(mysql::Session& session) = 0;
 
   // The committed rows of a table, in the order of `order_by`.
   std::vector<mysql::ResultRow> Read(absl::string_view table,

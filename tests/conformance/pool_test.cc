@@ -254,19 +254,23 @@ TEST_F(PoolTest, KillFreesTheLocksOfATransactionThatIsLost) {
 
 TEST_F(PoolTest, AKillForWhichThereIsNoRoomIsDoneByTheNextRenter) {
   CreateCounter();
-  options_.pool_size = 1;
+  options_.pool_size = 2;
   options_.max_overflow = 0;
   Pool pool(options_, clock_, metrics_);
+  auto lost = Rent(pool);
+  ASSERT_OK(lost);
+  ASSERT_OK((*lost)->Begin());
+  ASSERT_OK(Increment(**lost));
   {
-    auto lost = Rent(pool);
-    ASSERT_OK((*lost)->Begin());
-    ASSERT_OK(Increment(**lost));
+    auto other = Rent(pool);
+    ASSERT_OK(other);
     pool.Kill(**lost);
-    lost->Condemn();
   }
+  // While the lost one is still out.
   auto next = Rent(pool);
   ASSERT_OK(next);
   EXPECT_OK(Increment(**next));
+  lost->Condemn();
 }
 
 TEST_F(PoolTest, AWrongPasswordOpensTheBreakerAndItsReasonIsKept) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "absl/time/time.h"
+
 #include "server/base/clock.h"
 
 namespace holdfast::test {
