@@ -104,7 +104,9 @@ class Client final {
   // Gets an event's outcome:
   //   OK                   it reached ack_level
   //   INVALID_ARGUMENT     refused by the daemon; ErrorOf names the field
-  //   ALREADY_EXISTS, FAILED_PRECONDITION  quarantined (only with COMMITTED)
+  //   ALREADY_EXISTS, FAILED_PRECONDITION  quarantined (only with COMMITTED). What is quarantined
+  //                        while the stream is broken is not told again and counts as OK here: the
+  //                        whole truth is in holdfast_quarantine.
   //   CANCELLED            given up at Close, never sent: not stored
   //   UNAVAILABLE          given up at Close, sent and not acknowledged: may or may not be stored
   //   ABORTED, and others  the client has ended; see Send

@@ -138,7 +138,7 @@ void MariaDbServer::Start() {
     const pid_t installer =
         Spawn({"mariadb-install-db", "--no-defaults", "--user=root",
                "--datadir=" + folder_ + "/data", "--auth-root-authentication-method=normal",
-               "--skip-test-db", "--innodb-log-file-size=16M"},
+               "--skip-test-db", "--innodb-log-file-size=48M"},
               folder_ + "/install.log");
     int result = 0;
     if (waitpid(installer, &result, 0) != installer || result != 0) {
@@ -162,7 +162,7 @@ void MariaDbServer::Launch() {
                                       "--pid-file=" + folder_ + "/pid",
                                       "--log-error=" + folder_ + "/error.log",
                                       "--innodb-buffer-pool-size=64M",
-                                      "--innodb-log-file-size=16M",
+                                      "--innodb-log-file-size=48M",
                                       "--innodb-print-all-deadlocks=ON"};
   command.insert(command.end(), arguments_.begin(), arguments_.end());
   pid_ = Spawn(command, folder_ + "/output.log");

@@ -66,7 +66,7 @@ class Simulation {
   // One life: open, check, append, die.
   void Live() {
     if (OneIn(3)) disk_.PowerOffAfter(1 + static_cast<int>(Below(12)));  // Recovery crashes too.
-    test::FakeClock clock(/*skip_waits=*/OneIn(2));
+    test::FakeClock clock;
     absl::StatusOr<std::unique_ptr<Journal>> journal =
         Journal::Open(options_, disk_, clock, TestMetrics());
     if (journal.ok()) {
@@ -78,7 +78,7 @@ class Simulation {
                       1 + static_cast<int>(Below(15)), absl::UnavailableError("EIO"));
       }
       (*journal)->Start(&listener);
-      Work(**journal, listener);
+      Work(**journal, listener, clock);
       if (OneIn(4)) {
         (*journal)->Stop();
       } else {
@@ -109,7 +109,7 @@ class Simulation {
     (*journal)->Stop();
   }
 
-  void Work(Journal& journal, RecordingListener& listener) {
+  void Work(Journal& journal, RecordingListener& listener, test::FakeClock& clock) {
     size_t appended = 0;
     for (uint64_t left = Below(12); left > 0; --left) {
       const auto producer = static_cast<uint8_t>(1 + Below(kProducers));
@@ -117,6 +117,7 @@ class Simulation {
       ++appended;
       if (OneIn(3) && (!Await(journal, listener, appended) || listener.failures() > 0)) break;
       if (OneIn(8)) Settle(journal);
+      if (OneIn(4)) clock.Advance(OneIn(4) ? absl::Seconds(1) : options_.idle_marker_after);
     }
     if (OneIn(2)) {
       ASSERT_TRUE(Await(journal, listener, appended));
@@ -215,7 +216,7 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 TEST(CrashTest, WhatWasDurableSurvivesEveryCrashOnceAndInOrder) {
   base::SetLogLevel(base::LogLevel::kError);
   const uint64_t first = FromEnvironment("HOLDFAST_CRASH_SEED", 1);
-  const uint64_t seeds = FromEnvironment("HOLDFAST_CRASH_SEEDS", first == 1 ? 250 : 1);
+  const uint64_t seeds = FromEnvironment("HOLDFAST_CRASH_SEEDS", first == 1 ? 200 : 1);
   int crashes = 0;
   size_t facts = 0;
   for (uint64_t seed = first; seed < first + seeds && !HasFailure(); ++seed) {

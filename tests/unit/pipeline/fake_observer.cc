@@ -45,12 +45,12 @@ bool FakeObserver::AwaitJournaled(uint64_t sequence) const {
   return mu_.AwaitWithTimeout(absl::Condition(&there), kTooLong);
 }
 
-bool FakeObserver::AwaitJournaledOrEnd(uint64_t sequence) const {
+bool FakeObserver::AwaitJournaledOrEnd(uint64_t sequence, absl::Duration at_most) const {
   absl::MutexLock lock(&mu_);
   const auto there = [this, sequence]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return journaled_ >= sequence || Has(What::kEnd);
   };
-  return mu_.AwaitWithTimeout(absl::Condition(&there), kTooLong);
+  return mu_.AwaitWithTimeout(absl::Condition(&there), at_most);
 }
 
 bool FakeObserver::AwaitCommitted(uint64_t sequence) const {

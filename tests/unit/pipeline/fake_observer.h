@@ -30,7 +30,7 @@ class FakeObserver final : public pipeline::StreamObserver {
 
   // These wait; false if it takes too long.
   bool AwaitJournaled(uint64_t sequence) const;
-  bool AwaitJournaledOrEnd(uint64_t sequence) const;
+  bool AwaitJournaledOrEnd(uint64_t sequence, absl::Duration at_most) const;
   bool AwaitCommitted(uint64_t sequence) const;
   bool AwaitEnd() const;
   bool AwaitRoom() const;
