@@ -292,6 +292,16 @@ TEST_F(LanesTest, DrainIsTrueWhenNothingIsLeftAndFalseWhenSomethingIs) {
   EXPECT_TRUE(Drain());
 }
 
+TEST_F(LanesTest, DrainWaitsForWhatTheJournalHasTakenAndNotMadeDurableYet) {
+  journal_.HoldBack(true);
+  Start();
+  Submit(kProducer, 1, "u");
+  EXPECT_FALSE(Drain(absl::ZeroDuration()));
+  journal_.HoldBack(false);
+  EXPECT_TRUE(Drain());
+  EXPECT_EQ(database_.position(kUsageLane), 1u);
+}
+
 TEST_F(LanesTest, DrainIsFalseWhileALaneWithEventsHasNoSeat) {
   Start();
   Submit(kProducer, 1, "u");
