@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <utility>
@@ -55,7 +56,8 @@ int Sender::Run() {
   std::ifstream file;
   if (options_.file != "-") {
     file.open(options_.file);
-    if (!file.is_open()) {
+    std::error_code unknown;  // Then opening decides.
+    if (!file.is_open() || std::filesystem::is_directory(options_.file, unknown)) {
       std::cerr << "holdfast send: " << options_.file
                 << " cannot be read; is the name right, and may you read it?\n";
       return kExitNoInput;

@@ -82,8 +82,8 @@ Readiness Assess(const DaemonFacts& facts, const pipeline::PipelineStatus& pipel
   } else if (pipeline.journal.full) {
     readiness.refusing.push_back(absl::StrCat(
         "The journal is full: ", pipeline.journal.used_bytes, " of ", pipeline.journal.limit_bytes,
-        " bytes hold undelivered events. Bring the database back, or raise "
-        "HOLDFAST_JOURNAL_MAX_BYTES."));
+        " bytes hold undelivered events. Bring the database back; if that is far below the limit, "
+        "free room on the journal's volume, otherwise raise HOLDFAST_JOURNAL_MAX_BYTES."));
   }
   if (!database.failure.ok()) {
     readiness.degraded.push_back(

@@ -34,7 +34,7 @@ struct LogField {
   LogField(absl::string_view key, absl::Duration duration)
       : name(key), value(absl::FormatDuration(duration)) {}
   LogField(absl::string_view key, const absl::Status& status)
-      : name(key), value(status.ToString()) {}
+      : name(key), value(status.ToString(absl::StatusToStringMode::kWithNoExtraData)) {}
 
   absl::string_view name;
   std::string value;

@@ -108,6 +108,14 @@ absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
       OnDamage(scanner.damage(), candidate, behind, end);
     }
   }
+  if (candidate.header_whole && candidate.size < candidate.header.file_bytes) {
+    // It had its full length before its first frame, so no crash of ours made it shorter.
+    pending_.push_back({candidate.id,
+                        candidate.name,
+                        {candidate.size, candidate.header.file_bytes},
+                        "the end of the file was cut off, and with it whatever stood there",
+                        /*proven=*/true});
+  }
   segment.unreadable = scanner.unreadable();
   out_.previous_id = segment.id;
   out_.previous_end_byte = segment.end_byte;

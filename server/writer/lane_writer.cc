@@ -156,6 +156,7 @@ absl::StatusOr<Written> LaneWriter::Write(absl::Span<const event::Accepted> even
   HOLDFAST_CHECK(is_open());
   HOLDFAST_CHECK(!events.empty() && events.size() <= static_cast<size_t>(options_.rows_max));
   HOLDFAST_CHECK(HasRisingOrdinals(events, seat_->position));
+  if (reopening_) return Reopen();
   while (true) {
     const size_t count = std::min(events.size(), batch_limit_);
     absl::StatusOr<Written> written = WriteOnce(events.first(count), nullptr);
@@ -244,7 +245,12 @@ absl::StatusOr<Written> LaneWriter::NotMoved(const std::optional<LaneRow>& found
 }
 
 absl::StatusOr<Written> LaneWriter::Reopen() {
+  // An attempt that fails may have raised the epoch all the same. To write on under the old one
+  // would look like another process's taking the lane, so nothing is written until one has
+  // succeeded.
+  reopening_ = true;
   HOLDFAST_RETURN_IF_ERROR(Open());
+  reopening_ = false;
   metrics_.lane_reseats->Increment();
   Written written;
   written.kind = Written::Kind::kReseated;

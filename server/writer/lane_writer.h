@@ -153,6 +153,7 @@ class LaneWriter final {
   std::optional<Seat> seat_;
   Seat counted_;  // The books as far as the metrics have them: each outcome is counted once.
   std::optional<InDoubt> in_doubt_;
+  bool reopening_ = false;  // The row was not ours to write on: open again before anything else.
   // Events in one transaction, at most: cut down to find one that is rejected by another statement
   // than its own row's, doubled again with each success.
   size_t batch_limit_;

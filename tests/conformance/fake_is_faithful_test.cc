@@ -23,7 +23,7 @@ using mysql::ColumnType;
 
 constexpr absl::string_view kTable = "holdfast_rate_limit_hits";
 constexpr int kSessions = 3;
-constexpr int kSteps = 3000;
+constexpr int kSteps = 1500;
 constexpr int kSlowConflicts = 20;  // Where each takes a second.
 
 unsigned NumberOf(const absl::Status& status) {

@@ -121,6 +121,9 @@ MariaDbServer::MariaDbServer(std::vector<std::string> arguments)
   std::string pattern = (std::filesystem::temp_directory_path() / "holdfast-db-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) GiveUp("no temporary folder");
   folder_ = pattern;
+  // Of its own: a server that starts removes the temporary tables that it finds, whoever's they
+  // are.
+  std::filesystem::create_directory(folder_ + "/tmp");
   socket_endpoint_.socket = folder_ + "/s";
   tcp_endpoint_.host = "127.0.0.1";
 }
@@ -135,11 +138,11 @@ MariaDbServer::~MariaDbServer() {
 void MariaDbServer::Start() {
   if (is_external_ || pid_ != 0) return;
   if (!std::filesystem::exists(folder_ + "/data")) {
-    const pid_t installer =
-        Spawn({"mariadb-install-db", "--no-defaults", "--user=root",
-               "--datadir=" + folder_ + "/data", "--auth-root-authentication-method=normal",
-               "--skip-test-db", "--innodb-log-file-size=48M"},
-              folder_ + "/install.log");
+    const pid_t installer = Spawn(
+        {"env", "TMPDIR=" + folder_ + "/tmp", "mariadb-install-db", "--no-defaults", "--user=root",
+         "--datadir=" + folder_ + "/data", "--auth-root-authentication-method=normal",
+         "--skip-test-db", "--innodb-log-file-size=48M"},
+        folder_ + "/install.log");
     int result = 0;
     if (waitpid(installer, &result, 0) != installer || result != 0) {
       GiveUp("mariadb-install-db failed: " + FileText(folder_ + "/install.log"));
@@ -158,6 +161,7 @@ void MariaDbServer::Launch() {
                                       "--socket=" + socket_endpoint_.socket,
                                       absl::StrCat("--port=", tcp_endpoint_.port),
                                       "--bind-address=127.0.0.1",
+                                      "--tmpdir=" + folder_ + "/tmp",
                                       "--skip-name-resolve",
                                       "--pid-file=" + folder_ + "/pid",
                                       "--log-error=" + folder_ + "/error.log",

@@ -30,7 +30,7 @@ class ProcessTest : public testing::Test {
   uint64_t Deliver(uint64_t first, uint64_t last) {
     const auto stub = daemon_.NewStub();
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     const auto stream = stub->Stream(&context);
     v1::StreamRequest hello;
     hello.mutable_hello()->set_producer_id(kProducer);

@@ -25,7 +25,7 @@
 namespace holdfast::test {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr absl::Duration kPatience = absl::Seconds(60);
 
 bool Await(const std::function<bool()>& condition) {
   base::Clock& clock = base::SystemClock();

@@ -7,7 +7,7 @@
 
 namespace holdfast::test {
 namespace {
-constexpr absl::Duration kPatience = absl::Seconds(10);
+constexpr absl::Duration kPatience = absl::Seconds(30);
 }  // namespace
 
 void FakePipeline::Hold(const event::Id& producer, uint64_t last_sequence) {

@@ -25,7 +25,7 @@ class FakePipeline final : public pipeline::Pipeline {
   void CloseRoom();
   void OpenRoom();  // And tells those who asked.
 
-  // Wait for it, at most ten seconds; false if it did not come to pass.
+  // Wait for it, at most half a minute; false if it did not come to pass.
   bool AwaitBatches(size_t count);
   bool AwaitStreams(size_t count);
   bool AwaitWrites(size_t count);

@@ -69,7 +69,7 @@ inline std::vector<std::string> FieldsOf(const grpc::Status& status) {
 class ClientStream {
  public:
   explicit ClientStream(v1::IngestService::Stub& stub) {
-    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     stream_ = stub.Stream(&context_);
   }
 
@@ -146,7 +146,7 @@ class IngressTest : public testing::Test {
 
   // Waits until a counter has got there.
   static bool Await(const std::function<bool()>& condition) {
-    const absl::Time end = base::SystemClock().Steady() + absl::Seconds(10);
+    const absl::Time end = base::SystemClock().Steady() + absl::Seconds(30);
     while (!condition()) {
       if (base::SystemClock().Steady() > end) return false;
       base::SystemClock().Sleep(absl::Milliseconds(1));

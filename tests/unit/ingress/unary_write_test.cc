@@ -20,7 +20,7 @@ class UnaryWriteTest : public IngressTest {
 
   std::future<Result> Write(v1::EventBatch batch, v1::AckLevel level = v1::ACK_LEVEL_UNSPECIFIED,
                             std::string producer = "",
-                            std::chrono::milliseconds timeout = std::chrono::seconds(20)) {
+                            std::chrono::milliseconds timeout = std::chrono::seconds(60)) {
     return std::async(std::launch::async, [=, this] {
       v1::WriteRequest request;
       request.set_producer_id(producer);

@@ -327,6 +327,20 @@ TEST_F(ExactlyOnceTest, ALaneWhoseRowIsGoneIsMadeAnewAndReplayed) {
   EXPECT_EQ(Row().duplicate, 1u);
 }
 
+TEST_F(ExactlyOnceTest, AReopeningWhoseAnswerWasLostIsNotTakenForAnotherProcess) {
+  const auto writer = OpenWriter(kUsageLane);
+  AddUsage(2);
+  ASSERT_OK(writer->Write(events_.all().first(1)));
+  database_.engine().table("holdfast_lanes").slots.clear();
+  database_.FailNext(FakeCall::Kind::kCommit, {.error_number = 2013, .took_effect = true});
+  EXPECT_FALSE(writer->Write(events_.After(1)).ok());
+  const auto written = writer->Write(events_.After(1));
+  ASSERT_OK(written);
+  EXPECT_EQ(written->kind, Kind::kReseated);
+  WriteAll(*writer, events_);
+  EXPECT_EQ(Requests(), 2u);
+}
+
 TEST_F(ExactlyOnceTest, WhatADamagedJournalLostIsBookedAsAdjusted) {
   const auto writer = OpenWriter(kUsageLane);
   AddUsage(2);
