@@ -108,8 +108,9 @@ absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
       OnDamage(scanner.damage(), candidate, behind, end);
     }
   }
-  if (candidate.header_whole && candidate.size < candidate.header.file_bytes) {
-    // It had its full length before its first frame, so no crash of ours made it shorter.
+  if (next == nullptr && candidate.header_whole && candidate.size < candidate.header.file_bytes) {
+    // It had its full length before its first frame, so no crash made it shorter; and there is no
+    // segment behind it whose header would tell what is missing.
     pending_.push_back({candidate.id,
                         candidate.name,
                         {candidate.size, candidate.header.file_bytes},

@@ -227,6 +227,14 @@ TEST_F(RecoveryTest, ATruncatedSegmentIsReportedAsFarAsItIsProven) {
   EXPECT_EQ(journal_->recovered_heads()[kUsage], 5);
 }
 
+TEST_F(RecoveryTest, ALastSegmentThatWasCutShortIsReportedThoughNothingBehindProvesIt) {
+  MakeFiveGroups();
+  disk_.Truncate(segment_, frames_[3].position + 100);
+  Open();
+  EXPECT_THAT(Corruptions(), Not(IsEmpty()));
+  EXPECT_THAT(Ordinals(ReadAll(*journal_, kUsage)), ElementsAre(1, 2));
+}
+
 TEST_F(RecoveryTest, WhatCannotBeReadIsDamageAndNoEndOfTheLog) {
   MakeFiveGroups();
   disk_.MakeUnreadable(segment_, frames_[2].position + 10, frames_[2].position + 20);
