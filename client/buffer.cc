@@ -48,9 +48,6 @@ Buffer::Resume Buffer::Welcomed(uint64_t resume_after) {
   // Less than it acknowledged: its journal is gone. More than we ever sent: the sequences between
   // belong to someone else, and our events under these numbers would be taken for repetitions.
   if (resume_after < journaled_ || resume_after > ever_sent_) return Resume::kForgotten;
-  // Not only up to resume_after: what the old stream brought last may still be on its way there.
-  in_doubt_through_ = has_doubts() ? ever_sent_ : 0;
-  heard_journaled_ = heard_committed_ = 0;
   sent_ = journaled_;
   return Resume::kContinue;
 }
@@ -90,24 +87,8 @@ std::string Buffer::NextRequest(const RequestLimits& limits) {
 }
 
 void Buffer::Acked(const v1::Ack& ack, std::vector<Answer>* answers) {
-  heard_journaled_ = std::max(heard_journaled_, ack.journaled_through());
-  heard_committed_ = std::max(heard_committed_, ack.committed_through());
-  if (std::min(heard_journaled_, sent_) > in_doubt_through_) in_doubt_through_ = 0;
-  Apply(answers);
-}
-
-bool Buffer::EndedWell(std::vector<Answer>* answers) {
-  if (NeedsEnd()) {
-    in_doubt_through_ = 0;
-    Apply(answers);
-  }
-  return !has_doubts();
-}
-
-void Buffer::Apply(std::vector<Answer>* answers) {
-  const uint64_t journaled =
-      in_doubt_through_ > 0 ? journaled_ : std::max(journaled_, std::min(heard_journaled_, sent_));
-  const uint64_t committed = std::max(committed_, std::min(heard_committed_, journaled));
+  const uint64_t journaled = std::max(journaled_, std::min(ack.journaled_through(), sent_));
+  const uint64_t committed = std::max(committed_, std::min(ack.committed_through(), journaled));
   count_journaled_ += journaled - journaled_;
   count_committed_ += committed - committed_;
   journaled_ = journaled;
@@ -147,7 +128,6 @@ void Buffer::Renumber() {
   first_unanswered_ = 0;
   front_ = 1;
   journaled_ = committed_ = sent_ = ever_sent_ = 0;
-  in_doubt_through_ = heard_journaled_ = heard_committed_ = 0;
 }
 
 void Buffer::GiveUp(const absl::Status& unsent, const absl::Status& sent,

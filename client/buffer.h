@@ -5,12 +5,8 @@
 //   front - 1 <= journaled <= sent <= ever_sent     (front: the first event still held)
 // Events up to `journaled` are on the daemon's disk. On each new stream `sent` goes back to
 // `journaled`: what may have arrived before is sent again, so that the daemon repeats its refusals,
-// which may have been lost with the old stream.
-//
-// Until that has been answered these events are in doubt: the daemon may acknowledge them because
-// it holds them from the old stream, before it has come to repeat what it refused. So an
-// acknowledgement counts for them only when it also covers an event that is new on this stream, or
-// when the daemon has ended the stream in order, after all that it carried.
+// which may have been lost with the old stream. The stream's Hello says so (first_sequence): until
+// an event has been sent again, no acknowledgement covers it.
 
 #pragma once
 
@@ -58,6 +54,9 @@ class Buffer final {
   // Starts a stream. The very first Welcome also decides where the sequence starts.
   Resume Welcomed(uint64_t resume_after);
 
+  // What the next stream begins with, for its Hello; 0 until the first Welcome.
+  uint64_t first_sequence() const { return numbered_ ? journaled_ + 1 : 0; }
+
   // Whether there is something to write.
   bool HasUnsent() const;
 
@@ -72,20 +71,12 @@ class Buffer final {
   // Numbers all unanswered events from 1, for a new producer id.
   void Renumber();
 
-  // Whether all that is in doubt has been sent again and nothing new goes after it, so that only
-  // the stream's end can settle it. `EndedWell`: it has ended in order. Whether nothing is in doubt
-  // now.
-  bool NeedsEnd() const { return in_doubt_through_ > 0 && sent_ == in_doubt_through_; }
-  bool EndedWell(std::vector<Answer>* answers);
-
   // Answers all: with `unsent` those that were never written, with `sent` the others.
   void GiveUp(const absl::Status& unsent, const absl::Status& sent, std::vector<Answer>* answers);
 
   size_t events() const { return entries_.size(); }
   size_t bytes() const { return bytes_; }
   bool all_answered() const { return first_unanswered_ == entries_.size(); }
-  // Whether a stream that begins now begins with events in doubt.
-  bool has_doubts() const { return ever_sent_ > journaled_; }
   // Whether the daemon's journal owes an acknowledgement.
   bool awaits_journal() const { return sent_ > journaled_; }
   // Events are counted from 0 in the order of Add: all before this one have been answered.
@@ -107,8 +98,6 @@ class Buffer final {
   void AnswerEntry(Entry& entry, absl::Status status, std::vector<Answer>* answers);
   void PopThrough(uint64_t sequence, std::vector<Answer>* answers);
   void SkipAnswered();
-  // Applies what this stream has acknowledged, as far as it may count.
-  void Apply(std::vector<Answer>* answers);
 
   const v1::AckLevel ack_level_;
   const size_t window_;
@@ -124,9 +113,6 @@ class Buffer final {
   uint64_t committed_ = 0;
   uint64_t sent_ = 0;
   uint64_t ever_sent_ = 0;
-  uint64_t in_doubt_through_ = 0;  // 0: nothing is.
-  uint64_t heard_journaled_ = 0;   // What this stream has acknowledged so far.
-  uint64_t heard_committed_ = 0;
 
   uint64_t count_sent_ = 0;
   uint64_t count_journaled_ = 0;

@@ -70,9 +70,9 @@ StreamEnd Worker::Serve() {
   {
     absl::MutexLock lock(&mu_);
     hello.set_producer_id(producer_id_);
-    // A stream that may have to be ended to settle doubts must not wait for the database with it.
-    hello.set_ack_level(buffer_.has_doubts() ? v1::ACK_LEVEL_JOURNALED : options_.ack_level);
-    stream_is_useless_ = doubts_settled_ = false;
+    hello.set_ack_level(options_.ack_level);
+    hello.set_first_sequence(buffer_.first_sequence());
+    stream_is_useless_ = false;
     ++streams_;
   }
   Stream stream(options_.target, hello, &mu_);
@@ -84,14 +84,10 @@ StreamEnd Worker::Serve() {
       case Step::kWrite:
         Write(stream, turn);
         break;
-      case Step::kHalfClose:
-        turn.half_closed = true;
-        stream.WritesDone();
-        break;
       case Step::kStop:
-        return Part(stream, turn);
+        return Part(stream);
       case Step::kBroken:
-        return Ended(stream, turn);
+        return stream.Finish();
       case Step::kSilent: {
         stream.Cancel();
         StreamEnd end = stream.Finish();
@@ -111,21 +107,17 @@ Worker::Step Worker::AwaitStep(Stream& stream, const Turn& turn) {
     const absl::Time silent_at =
         owed ? turn.heard + options_.answer_wait_max : absl::InfiniteFuture();
     const absl::Time seen = close_deadline_;
-    const bool may_write = turn.welcomed && !turn.half_closed;
     auto ready = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       stream.AssertLocked();
       return stream.HasResponses() || stream.broken() || close_deadline_ != seen ||
-             (may_write && stream.CanWrite() && (buffer_.HasUnsent() || buffer_.NeedsEnd()));
+             (turn.welcomed && stream.CanWrite() && buffer_.HasUnsent());
     };
     stream.AssertLocked();
     const absl::Time now = SteadyNow();
     if (stream.HasResponses()) return Step::kRead;
     if (stream_is_useless_ || ShouldStop()) return Step::kStop;
     if (stream.broken()) return Step::kBroken;
-    if (may_write && stream.CanWrite()) {
-      if (buffer_.HasUnsent()) return Step::kWrite;
-      if (buffer_.NeedsEnd()) return Step::kHalfClose;
-    }
+    if (turn.welcomed && stream.CanWrite() && buffer_.HasUnsent()) return Step::kWrite;
     if (now >= silent_at) return Step::kSilent;
     mu_.AwaitWithTimeout(absl::Condition(&ready), std::min(silent_at, close_deadline_) - now);
   }
@@ -152,8 +144,8 @@ void Worker::Write(Stream& stream, Turn& turn) {
   stream.Write(request);
 }
 
-StreamEnd Worker::Part(Stream& stream, const Turn& turn) {
-  const std::optional<absl::Time> until = PartingDeadline(stream, turn);
+StreamEnd Worker::Part(Stream& stream) {
+  const std::optional<absl::Time> until = PartingDeadline(stream);
   if (until.has_value()) {
     stream.WritesDone();
     while (AwaitMore(stream, *until)) stream.TakeResponses();
@@ -162,12 +154,10 @@ StreamEnd Worker::Part(Stream& stream, const Turn& turn) {
   return stream.Finish();
 }
 
-std::optional<absl::Time> Worker::PartingDeadline(const Stream& stream, const Turn& turn) {
+std::optional<absl::Time> Worker::PartingDeadline(const Stream& stream) {
   absl::MutexLock lock(&mu_);
   stream.AssertLocked();
-  if (stream_is_useless_ || turn.half_closed || !buffer_.all_answered() || !stream.CanWrite()) {
-    return std::nullopt;
-  }
+  if (stream_is_useless_ || !buffer_.all_answered() || !stream.CanWrite()) return std::nullopt;
   return std::min(SteadyNow() + kPartingWaitMax, close_deadline_);
 }
 
@@ -180,18 +170,6 @@ bool Worker::AwaitMore(const Stream& stream, absl::Time until) {
   mu_.AwaitWithTimeout(absl::Condition(&moved), until - SteadyNow());
   stream.AssertLocked();
   return stream.HasResponses();
-}
-
-StreamEnd Worker::Ended(Stream& stream, const Turn& turn) {
-  StreamEnd end = stream.Finish();
-  if (!end.status.ok() || !turn.half_closed) return end;
-  std::vector<Buffer::Answer> answers;
-  {
-    absl::MutexLock lock(&mu_);
-    doubts_settled_ = buffer_.EndedWell(&answers);
-  }
-  Call(std::move(answers));
-  return end;
 }
 
 void Worker::OnResponse(const v1::StreamResponse& response, Turn& turn,
@@ -260,7 +238,6 @@ void Worker::OnForgotten(absl::string_view why) {
 absl::Duration Worker::Conclude(const StreamEnd& end) {
   absl::MutexLock lock(&mu_);
   connected_ = false;
-  if (doubts_settled_) return absl::ZeroDuration();
   if (!stream_is_useless_ && !ShouldStop()) {
     last_error_ =
         end.status.ok() ? absl::UnavailableError("the daemon ended the stream") : end.status;

@@ -37,12 +37,11 @@ class Worker final {
 
  private:
   // What the thread does next on a stream.
-  enum class Step { kRead, kWrite, kHalfClose, kStop, kBroken, kSilent };
+  enum class Step { kRead, kWrite, kStop, kBroken, kSilent };
 
   // One stream's state; the thread's own.
   struct Turn {
     bool welcomed = false;
-    bool half_closed = false;
     Buffer::RequestLimits limits;
     absl::Time heard;  // When something last arrived, or began to be owed.
   };
@@ -56,13 +55,11 @@ class Worker final {
   void Read(Stream& stream, Turn& turn);
   void Write(Stream& stream, Turn& turn);
   // Ends a stream that is no longer needed; in order, if there is time.
-  StreamEnd Part(Stream& stream, const Turn& turn);
+  StreamEnd Part(Stream& stream);
   // Until when to wait for the daemon to end it; nullopt: not at all.
-  std::optional<absl::Time> PartingDeadline(const Stream& stream, const Turn& turn);
+  std::optional<absl::Time> PartingDeadline(const Stream& stream);
   // Whether something arrived; false also if nothing more will.
   bool AwaitMore(const Stream& stream, absl::Time until);
-  // Takes leave of a stream that the daemon has ended.
-  StreamEnd Ended(Stream& stream, const Turn& turn);
   // Decides what a stream's end means; returns how long to pause.
   absl::Duration Conclude(const StreamEnd& end);
   void GiveUpTheRest();
@@ -90,7 +87,6 @@ class Worker final {
   std::string producer_id_ ABSL_GUARDED_BY(mu_);
   std::optional<Opened> opened_ ABSL_GUARDED_BY(mu_);
   bool stream_is_useless_ ABSL_GUARDED_BY(mu_) = false;  // Cancel it and open another.
-  bool doubts_settled_ ABSL_GUARDED_BY(mu_) = false;     // By the stream's end: go on at once.
   bool connected_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);
   uint64_t streams_ ABSL_GUARDED_BY(mu_) = 0;

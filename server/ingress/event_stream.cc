@@ -1,6 +1,7 @@
 #include "server/ingress/event_stream.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -69,6 +70,10 @@ absl::Status EventStream::TakeHello(const v1::Hello& hello) {
   welcome.set_batch_events_max(static_cast<uint32_t>(event::kBatchEventsMax));
   welcome.set_request_bytes_max(door_.options.request_bytes_max);
   attached_ = producer;
+  {
+    absl::MutexLock lock(&mu_);
+    if (hello.first_sequence() > 0) carried_through_ = hello.first_sequence() - 1;
+  }
   welcome.set_resume_after(door_.pipeline.Attach(producer, this));
 
   absl::MutexLock lock(&mu_);
@@ -87,7 +92,7 @@ absl::Status EventStream::TakeBatch(std::string encoded) {
     // are true even if the batch is not taken after all.
     absl::MutexLock lock(&mu_);
     for (const event::Refusal& refusal : batch->refusals) outbox_.Add(RefusedError(refusal));
-    resent = batch->last_sequence <= outbox_.progress().journaled_through;
+    resent = batch->last_sequence <= progress_.journaled_through;
     waiting_.push_back({batch->last_sequence, batch->bytes});
     waiting_bytes_ += batch->bytes;
   }
@@ -103,18 +108,29 @@ absl::Status EventStream::TakeBatch(std::string encoded) {
     return submitted;
   }
   handed_in_through_ = std::max(handed_in_through_, batch->last_sequence);
+  if (carried_through_.has_value()) {
+    carried_through_ = std::max(*carried_through_, batch->last_sequence);
+    AcknowledgeCarried();
+  }
   if (resent) outbox_.Repeat();
   return absl::OkStatus();
 }
 
 void EventStream::OnProgress(uint64_t journaled_through, uint64_t committed_through) {
   absl::MutexLock lock(&mu_);
-  outbox_.Advance({journaled_through, committed_through});
+  progress_ = {journaled_through, committed_through};
+  AcknowledgeCarried();
   while (!waiting_.empty() && waiting_.front().last_sequence <= journaled_through) {
     waiting_bytes_ -= waiting_.front().bytes;
     waiting_.pop_front();
   }
   Advance();
+}
+
+void EventStream::AcknowledgeCarried() {
+  const uint64_t limit = carried_through_.value_or(std::numeric_limits<uint64_t>::max());
+  outbox_.Advance(
+      {std::min(progress_.journaled_through, limit), std::min(progress_.committed_through, limit)});
 }
 
 void EventStream::OnRejected(const writer::Rejection& rejection) {

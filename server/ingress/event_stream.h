@@ -8,9 +8,9 @@
 //
 //  1. At most one read, one write and one Finish are under way, and none starts after Finish.
 //  2. A batch is read only while there is room for it: in the pipeline, in what this stream may
-//  have
-//     waiting for the journal, and in the errors that its client has still to read.
-//  3. An error goes out before the acknowledgement that covers it (outbox.h).
+//     have waiting for the journal, and in the errors that its client has still to read.
+//  3. An error goes out before the acknowledgement that covers it (outbox.h); on a stream that
+//     brings again what an earlier one brought, also an error that was lost with that one.
 //  4. It deletes itself in OnDone, after it has left the pipeline: nobody calls it any more.
 //
 // gRPC's callbacks and the pipeline's come on their own threads; each takes `mu_`, changes the
@@ -73,6 +73,8 @@ class EventStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   absl::Status TakeHello(const v1::Hello& hello);
   absl::Status TakeBatch(std::string encoded);
 
+  // Acknowledges the progress, as far as it may be told already.
+  void AcknowledgeCarried() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Sets the end unless there is one.
   void End(Ending ending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -96,6 +98,9 @@ class EventStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   absl::Mutex mu_;
   v1::AckLevel ack_level_ ABSL_GUARDED_BY(mu_) = v1::ACK_LEVEL_UNSPECIFIED;  // Known after Hello.
   Outbox outbox_ ABSL_GUARDED_BY(mu_);
+  Outbox::Progress progress_ ABSL_GUARDED_BY(mu_);  // As last told by the pipeline.
+  // Acknowledged no further than this: set if the client said where the stream begins.
+  std::optional<uint64_t> carried_through_ ABSL_GUARDED_BY(mu_);
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mu_);
   size_t waiting_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t handed_in_through_ ABSL_GUARDED_BY(mu_) = 0;

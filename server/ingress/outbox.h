@@ -37,7 +37,7 @@ class Outbox {
   bool empty() const { return !welcome_.has_value() && errors_.empty() && !ack_due_; }
   size_t errors() const { return errors_.size(); }
 
-  // As last told by Advance, whether sent or not.
+  // As last told to Advance, whether sent or not.
   const Progress& progress() const { return latest_; }
 
   // Forgets all that is not sent. Nothing may be added afterwards.

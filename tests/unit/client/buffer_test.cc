@@ -223,47 +223,14 @@ TEST_F(BufferTest, AnAcknowledgementCountsOnlyForWhatThisStreamCarried) {
   EXPECT_THAT(Ack(3, 3), ElementsAre("a:OK"));
 }
 
-TEST_F(BufferTest, WhatIsInDoubtIsSettledByAnAcknowledgementOfSomethingNew) {
-  buffer_.Welcomed(0);
-  AddAll({"a", "b"});
+TEST_F(BufferTest, ANewStreamSaysThatItBeginsWithWhatHasNoAnswer) {
+  EXPECT_EQ(buffer_.first_sequence(), 0U);
+  buffer_.Welcomed(7);
+  EXPECT_EQ(buffer_.first_sequence(), 8U);
+  AddAll({"a", "b", "c"});
   Request();
-  buffer_.Welcomed(2);
-  // The daemon says what it holds, and has not yet repeated that it refused one of them.
-  EXPECT_THAT(Ack(2, 2), IsEmpty());
-  EXPECT_EQ(Request(), "1:ab");
-  EXPECT_THAT(Ack(2, 2), IsEmpty());
-  EXPECT_TRUE(buffer_.NeedsEnd());
-  Add("c");
-  EXPECT_EQ(Request(), "3:c");
-  EXPECT_FALSE(buffer_.NeedsEnd());
-  EXPECT_THAT(Error(Refusal(2)), ElementsAre("b:INVALID_ARGUMENT"));
-  EXPECT_THAT(Ack(3, 2), ElementsAre("a:OK", "c:OK"));
-}
-
-TEST_F(BufferTest, WhatIsInDoubtIsSettledByTheStreamsEnd) {
-  buffer_.Welcomed(0);
-  AddAll({"a", "b"});
-  Request();
-  buffer_.Welcomed(1);
-  Request();
-  Ack(2, 0);
-  EXPECT_THAT(Error(Refusal(1)), ElementsAre("a:INVALID_ARGUMENT"));
-  std::vector<Buffer::Answer> answers;
-  EXPECT_TRUE(buffer_.EndedWell(&answers));
-  EXPECT_THAT(Call(std::move(answers)), ElementsAre("b:OK"));
-  EXPECT_FALSE(buffer_.has_doubts());
-}
-
-TEST_F(BufferTest, AnEndThatAcknowledgedTooLittleSettlesNothingMore) {
-  buffer_.Welcomed(0);
-  AddAll({"a", "b"});
-  Request();
-  buffer_.Welcomed(0);
-  Request();
-  Ack(1, 0);
-  std::vector<Buffer::Answer> answers;
-  EXPECT_FALSE(buffer_.EndedWell(&answers));
-  EXPECT_THAT(Call(std::move(answers)), ElementsAre("a:OK"));
+  Ack(9, 0);
+  EXPECT_EQ(buffer_.first_sequence(), 10U);
 }
 
 TEST_F(CommittedBufferTest, WhatWasJournaledIsNotSentAgain) {

@@ -131,6 +131,9 @@ std::optional<grpc::Status> FakeDaemon::Greet(OpenStream& open) {
   v1::StreamRequest request;
   if (!open.stream->Read(&request)) return Died();
   open.producer_id = request.hello().producer_id();
+  if (request.hello().first_sequence() > 0) {
+    open.carried_through = request.hello().first_sequence() - 1;
+  }
   v1::StreamResponse response;
   {
     absl::MutexLock lock(&mu_);
@@ -152,7 +155,7 @@ std::optional<grpc::Status> FakeDaemon::Greet(OpenStream& open) {
     open_.insert(&open);
   }
   Send(open, response);
-  // Says at once how far this producer has come, whatever of it this stream will carry.
+  // Says at once how far this producer has come, as far as the stream may tell it.
   bool greet = false;
   {
     absl::MutexLock lock(&mu_);
@@ -194,6 +197,9 @@ std::optional<grpc::Status> FakeDaemon::TakeBatch(OpenStream& open, const v1::Ev
     if (std::exchange(lose_next_answer_, false)) return Died();
     die_before_ack = Chance(death_);
     die_after_ack = Chance(death_);
+    if (open.carried_through.has_value()) {
+      open.carried_through = std::max(*open.carried_through, batch.first_sequence() + count - 1);
+    }
     ack_journaled = !hold_journaled_;
     ack_committed = !hold_committed_;
   }
@@ -240,7 +246,8 @@ void FakeDaemon::SendAck(OpenStream& open, bool journaled, bool committed) {
   v1::StreamResponse response;
   {
     absl::MutexLock lock(&mu_);
-    const uint64_t last = producers_[open.producer_id].last;
+    uint64_t last = producers_[open.producer_id].last;
+    if (open.carried_through.has_value()) last = std::min(last, *open.carried_through);
     if (journaled) {
       response.mutable_ack()->set_journaled_through(last);
       open.acked_through = last;

@@ -91,6 +91,8 @@ class FakeDaemon final : public v1::IngestService::Service {
     std::string producer_id;
     uint64_t received_through = 0;
     uint64_t acked_through = 0;
+    // Acknowledged no further than this, if the Hello says where the stream begins.
+    std::optional<uint64_t> carried_through;
     absl::Mutex write_mu;
   };
 

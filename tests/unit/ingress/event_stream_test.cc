@@ -79,6 +79,27 @@ TEST_F(EventStreamTest, WhatIsSentAgainIsRefusedAndAcknowledgedAgain) {
   }
 }
 
+TEST_F(EventStreamTest, WhatAnEarlierStreamBroughtIsAcknowledgedOnlyWhenItWasBroughtAgain) {
+  StartServer();
+  pipeline_.Hold(Producer(), 4);
+  ClientStream stream(*stub_);
+  v1::StreamRequest hello = HelloOf(kProducer);
+  hello.mutable_hello()->set_first_sequence(2);
+  stream.Send(hello);
+  EXPECT_EQ(stream.Next().welcome().resume_after(), 4);
+  // All four are held; what the client has heard of is only the first.
+  pipeline_.Progress(Producer(), 4, 3);
+  EXPECT_EQ(stream.Next().ack().journaled_through(), 1);
+  stream.Send(Request(BatchOf(2, 2, {1})));
+  EXPECT_EQ(stream.Next().event_error().sequence(), 3);
+  const v1::Ack ack = stream.Next().ack();
+  EXPECT_EQ(ack.journaled_through(), 3);
+  EXPECT_EQ(ack.committed_through(), 3);
+  stream.Send(Request(BatchOf(4, 1, {0})));
+  EXPECT_EQ(stream.Next().event_error().sequence(), 4);
+  EXPECT_EQ(stream.Next().ack().journaled_through(), 4);
+}
+
 TEST_F(EventStreamTest, AQuarantinedEventIsToldBeforeItsAck) {
   StartServer();
   auto stream = Open();
