@@ -34,6 +34,9 @@ absl::Status Options::Validate() const {
   if (!producer_id.empty() && !IsUuid(producer_id)) {
     return Bad("producer_id", "is not a UUID such as 0f8fad5b-d9cb-469f-a165-70867728950e");
   }
+  if (!producer_id.empty() && producer_id.find_first_not_of("0-") == std::string::npos) {
+    return Bad("producer_id", "is all zeros, the id of nobody; use one made at random");
+  }
   if (ack_level != v1::ACK_LEVEL_JOURNALED && ack_level != v1::ACK_LEVEL_COMMITTED) {
     return Bad("ack_level", "must be JOURNALED or COMMITTED");
   }

@@ -2,8 +2,7 @@
 
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
+#include <algorithm>
 #include <iostream>
 #include <utility>
 
@@ -23,27 +22,6 @@ constexpr absl::Duration kSlice = absl::Milliseconds(200);
 // What a daemon that is away is mentioned after.
 constexpr absl::Duration kPatience = absl::Seconds(2);
 
-enum class LineRead { kLine, kTooLong, kEnd };
-
-// Reads a line of bounded length; of one that is longer the rest is passed over.
-LineRead ReadLine(std::istream& input, std::string* line) {
-  line->clear();
-  std::streambuf& buffer = *input.rdbuf();
-  bool too_long = false;
-  while (true) {
-    const int character = buffer.sbumpc();
-    if (character == std::char_traits<char>::eof()) {
-      input.setstate(std::ios::eofbit);
-      if (line->empty() && !too_long) return LineRead::kEnd;
-      break;
-    }
-    if (character == '\n') break;
-    too_long = too_long || line->size() == kLineBytesMax;
-    if (!too_long) line->push_back(static_cast<char>(character));
-  }
-  return too_long ? LineRead::kTooLong : LineRead::kLine;
-}
-
 }  // namespace
 
 Sender::Sender(SenderOptions options)
@@ -53,19 +31,14 @@ Sender::Sender(SenderOptions options)
 
 int Sender::Run() {
   std::ios::sync_with_stdio(false);
-  std::ifstream file;
-  if (options_.file != "-") {
-    file.open(options_.file);
-    std::error_code unknown;  // Then opening decides.
-    if (!file.is_open() || std::filesystem::is_directory(options_.file, unknown)) {
-      std::cerr << "holdfast send: " << options_.file
-                << " cannot be read; is the name right, and may you read it?\n";
-      return kExitNoInput;
-    }
+  absl::StatusOr<LineReader> input = LineReader::Open(options_.file, kLineBytesMax);
+  if (!input.ok()) {
+    std::cerr << "holdfast send: " << input.status().message() << "\n";
+    return kExitNoInput;
   }
   begin_ = moved_ = SteadyNow();
   if (!Connect()) return kExitUnavailable;
-  SendAll(options_.file == "-" ? std::cin : file);
+  SendAll(*input);
   AwaitOutcomes();
   // Answers with an error what is still open; the tally counts it.
   static_cast<void>(client_->Close(why_.ok() ? absl::Seconds(5) : absl::ZeroDuration()));
@@ -96,19 +69,22 @@ bool Sender::Connect() {
   return true;
 }
 
-void Sender::SendAll(std::istream& input) {
+void Sender::SendAll(LineReader& input) {
   std::string line;
   while (why_.ok()) {
-    const LineRead read = ReadLine(input, &line);
-    if (read == LineRead::kEnd) return;
+    const LineReader::Read read = input.Next(&line);
+    if (read == LineReader::Read::kEnd) {
+      unread_ = input.status();
+      return;
+    }
     ++line_number_;
-    if (read == LineRead::kLine && absl::StripAsciiWhitespace(line).empty()) continue;
+    if (read == LineReader::Read::kLine && absl::StripAsciiWhitespace(line).empty()) continue;
     tally_.Read();
     if (tally_.counts().lines <= held_through_) {
       tally_.AlreadyHeld();
       continue;
     }
-    if (!SendLine(read == LineRead::kTooLong ? nullptr : &line)) return;
+    if (!SendLine(read == LineReader::Read::kTooLong ? nullptr : &line)) return;
   }
 }
 
@@ -209,6 +185,11 @@ int Sender::Summarize() {
     std::cerr
         << "The daemon had forgotten what it acknowledged; what was open was sent again under a "
            "new producer id. Hits without an event_id may count twice.\n";
+  }
+  if (!unread_.ok()) {
+    std::cerr << "After line " << line_number_ << ": " << unread_.message()
+              << ". The lines before were sent.\n";
+    return kExitNoInput;
   }
   if (counts.not_acknowledged == 0 && why_.ok()) {
     return counts.rejected() == 0 ? kExitOk : kExitRejected;

@@ -2,7 +2,6 @@
 
 #pragma once
 
-#include <istream>
 #include <memory>
 #include <string>
 
@@ -10,6 +9,7 @@
 #include "absl/time/time.h"
 
 #include "client/cli/line_format.h"
+#include "client/cli/line_reader.h"
 #include "client/cli/tally.h"
 #include "client/client.h"
 
@@ -38,7 +38,7 @@ class Sender final {
  private:
   // Waits for the first connection. False: it said why, and nothing was sent.
   bool Connect();
-  void SendAll(std::istream& input);
+  void SendAll(LineReader& input);
   // Nullptr: it was too long to be read. False: there is no sense in going on; why_ is set.
   bool SendLine(const std::string* line);
   bool SendEvent(const v1::Event& event, Client::Callback done);
@@ -58,6 +58,7 @@ class Sender final {
   uint64_t held_through_ = 0;
   uint64_t line_number_ = 0;  // In the file, blank ones included: what an editor shows.
   absl::Status why_;          // Why it stopped before the end.
+  absl::Status unread_;       // Why the input could not be read to its end.
 
   absl::Time begin_;
   absl::Time moved_;  // When there was last any progress.

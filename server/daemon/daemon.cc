@@ -52,7 +52,11 @@ Daemon::~Daemon() {
 ExitCode Daemon::Start() {
   if (const absl::Status opened = OpenJournal(); !opened.ok()) {
     base::LogError("the journal cannot be opened",
-                   {{"folder", config_.journal_dir}, {"reason", opened}});
+                   {{"folder", config_.journal_dir},
+                    {"reason", opened},
+                    {"remedy",
+                     "give HOLDFAST_JOURNAL_DIR a folder that this user may write to and no other "
+                     "process uses; delete nothing in it"}});
     return kExitJournal;
   }
   absl::Status started = StartPipeline();
@@ -61,7 +65,7 @@ ExitCode Daemon::Start() {
     base::LogError("the daemon cannot start", {{"reason", started}});
     return kExitConfiguration;
   }
-  SayReady();
+  SayServing();
   return kExitDrained;
 }
 
@@ -107,17 +111,17 @@ absl::Status Daemon::StartDoors() {
   return absl::OkStatus();
 }
 
-void Daemon::SayReady() const {
+void Daemon::SayServing() const {
   std::vector<std::string> endpoints;
   for (const mysql::Endpoint& endpoint : config_.database.endpoints) {
     endpoints.push_back(endpoint.ToString());
   }
-  base::LogInfo("ready", {{"version", version_},
-                          {"listen", server_->address()},
-                          {"admin", http_->address().ToString()},
-                          {"journal", config_.journal_dir},
-                          {"database", absl::StrJoin(endpoints, ",")},
-                          {"writer_id", config_.pipeline.writer.writer_id}});
+  base::LogInfo("taking events", {{"version", version_},
+                                  {"listen", server_->address()},
+                                  {"admin", http_->address().ToString()},
+                                  {"journal", config_.journal_dir},
+                                  {"database", absl::StrJoin(endpoints, ",")},
+                                  {"writer_id", config_.pipeline.writer.writer_id}});
 }
 
 ExitCode Daemon::Serve() {

@@ -60,7 +60,7 @@ class Daemon final : private admin::DaemonView {
   absl::Status OpenJournal();
   absl::Status StartPipeline();
   absl::Status StartDoors();
-  void SayReady() const;
+  void SayServing() const;
   void ServeUntilTold();
   ExitCode DrainRooms();
   bool IsTold() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return draining_; }

@@ -25,6 +25,7 @@ void Outbox::Repeat() {
 }
 
 std::optional<v1::StreamResponse> Outbox::Next() {
+  if (!opened_) return std::nullopt;
   v1::StreamResponse response;
   if (welcome_.has_value()) {
     *response.mutable_welcome() = *std::exchange(welcome_, std::nullopt);

@@ -1,5 +1,6 @@
-// What a stream has still to say, in the order in which it may be said: an error before every
-// acknowledgement that covers it, and one acknowledgement for all that arrived in the meantime.
+// What a stream has still to say, in the order in which it may be said: nothing before the Welcome,
+// an error before every acknowledgement that covers it, and one acknowledgement for all that
+// arrived in the meantime.
 
 #pragma once
 
@@ -20,7 +21,10 @@ class Outbox {
     friend bool operator==(const Progress&, const Progress&) = default;
   };
 
-  void Welcome(v1::Welcome welcome) { welcome_ = std::move(welcome); }
+  void Welcome(v1::Welcome welcome) {
+    welcome_ = std::move(welcome);
+    opened_ = true;
+  }
 
   // Must come before the Advance that covers it.
   void Add(v1::EventError error) { errors_.push_back(std::move(error)); }
@@ -31,7 +35,7 @@ class Outbox {
   // Acknowledge once more, though nothing has changed: somebody sent again what is held already.
   void Repeat();
 
-  // The next response, or nullopt if there is nothing to say.
+  // The next response, or nullopt if there is nothing to say, or no Welcome yet.
   std::optional<v1::StreamResponse> Next();
 
   bool empty() const { return !welcome_.has_value() && errors_.empty() && !ack_due_; }
@@ -46,6 +50,7 @@ class Outbox {
  private:
   void Schedule();
 
+  bool opened_ = false;  // There was a Welcome, sent or not.
   std::optional<v1::Welcome> welcome_;
   std::deque<v1::EventError> errors_;
   Progress latest_;

@@ -41,11 +41,17 @@ absl::Status CheckTimes(const DatabaseOptions& options) {
         std::tuple{"held_too_long", options.held_too_long, absl::Seconds(1), day},
         std::tuple{"connect_timeout", options.connect_timeout, absl::Milliseconds(1), day},
         std::tuple{"query_timeout", options.query_timeout, absl::Seconds(1), day},
-        std::tuple{"lock_wait_timeout", options.lock_wait_timeout, absl::Seconds(1),
-                   options.query_timeout},
+        std::tuple{"lock_wait_timeout", options.lock_wait_timeout, absl::Seconds(1), day},
         std::tuple{"idle_timeout", options.idle_timeout, absl::Seconds(1), day},
         std::tuple{"slow_statement", options.slow_statement, absl::Milliseconds(1), day}}) {
     if (absl::Status status = Within(field, value, least, most); !status.ok()) return status;
+  }
+  if (options.lock_wait_timeout > options.query_timeout) {
+    return Fault("query_timeout",
+                 absl::StrCat(absl::FormatDuration(options.query_timeout),
+                              " would end a wait for a lock before lock_wait_timeout (",
+                              absl::FormatDuration(options.lock_wait_timeout),
+                              ") does; it must not be below that"));
   }
   return absl::OkStatus();
 }

@@ -224,6 +224,7 @@ TEST_F(CliTest, WrongArgumentsEndWith64AndSayWhatIsWrong) {
   expect({"send", "a", "--format=xml"}, "--format=xml");
   expect({"send", "a", "--window=0"}, "--window=0");
   expect({"send", "a", "--producer_id=me"}, "not a UUID");
+  expect({"send", "a", "--producer_id=00000000-0000-0000-0000-000000000000"}, "all zeros");
   expect({"send", "a", "--timeout=never"}, "--timeout=never");
   expect({"status", "now"}, "unexpected argument now");
   expect({"status", "--yaml"}, "unknown flag --yaml");
@@ -232,6 +233,20 @@ TEST_F(CliTest, WrongArgumentsEndWith64AndSayWhatIsWrong) {
 TEST_F(CliTest, AFileThatIsNotThereEndsWith66) {
   const Finished run = Holdfast({"send", Path("none"), "--to=" + daemon_.address()});
   EXPECT_EQ(run.exit_code, kExitNoInput);
+}
+
+TEST_F(CliTest, AFileThatCannotBeReadOnEndsWith66AndSaysHowFarItCame) {
+  // A process's memory has no first page: the read fails, the opening does not.
+  const Finished run = Holdfast({"send", "/proc/self/mem", "--to=" + daemon_.address()});
+  EXPECT_EQ(run.exit_code, kExitNoInput);
+  EXPECT_THAT(run.err, HasSubstr("After line 0: /proc/self/mem cannot be read on"));
+}
+
+TEST_F(CliTest, AByteOrderMarkIsPassedOver) {
+  const Finished run =
+      Holdfast({"send", Write("\xEF\xBB\xBF" + Usage("a")), "--to=" + daemon_.address()});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.Line("journaled"), 1);
 }
 
 TEST_F(CliTest, HelpEndsWithZero) {

@@ -166,7 +166,9 @@ TEST(ConfigTest, APasswordAndItsFileExcludeEachOther) {
 
 TEST(ConfigTest, ValuesThatDoNotGoTogetherNameTheSetting) {
   EXPECT_THAT(ReadConfig({"--db_lock_wait_timeout=60s"}, {}),
-              StatusIs(kWrong, HasSubstr("DB_LOCK_WAIT_TIMEOUT: ")));
+              StatusIs(kWrong, AllOf(HasSubstr("DB_QUERY_TIMEOUT: "), HasSubstr("1m"))));
+  EXPECT_THAT(ReadConfig({"--db_query_timeout=2s"}, {}),
+              StatusIs(kWrong, AllOf(HasSubstr("DB_QUERY_TIMEOUT: "), HasSubstr("2s"))));
   EXPECT_THAT(ReadConfig({"--mysql_ssl_mode=verify_ca"}, {}),
               StatusIs(kWrong, HasSubstr("MYSQL_SSL_CA: ")));
   EXPECT_THAT(ReadConfig({"--db_isolation_level=READ UNCOMMITTED"}, {}),

@@ -97,7 +97,7 @@ void RunningDaemon::Spawn(const std::vector<std::string>& flags) {
 
 bool RunningDaemon::Start(const std::vector<std::string>& flags) {
   Spawn(flags);
-  return Await([this] { return absl::StrContains(Log(), " ready version="); });
+  return Await([this] { return absl::StrContains(Log(), " taking events version="); });
 }
 
 Ended RunningDaemon::Run(const std::vector<std::string>& flags) {
