@@ -1,7 +1,7 @@
 // Makes events survive a crash. Invariants, in the order in which the files keep them:
 //
 //  1. An append is reported durable only after fdatasync returned 0 for it and everything before
-//  it.
+//     it.
 //  2. After a failed write or sync this object never reports anything durable again (the page cache
 //     lies after a failed fsync: Rebello et al., "Can Applications Recover from fsync Failures?",
 //     USENIX ATC 2020). What was durable before can still be read.
@@ -9,9 +9,8 @@
 //  4. Offsets count all events from 1, ordinals those of one lane from 1; neither has a gap, and
 //     neither is used twice.
 //  5. Any bytes in the folder lead to an open journal: what is damaged is set aside and reported
-//  with
-//     its range, what is whole is delivered. Nothing is ever deleted but whole segments whose every
-//     event was released.
+//     with its range, what is whole is delivered. Nothing is ever deleted but whole segments whose
+//     every event was released.
 //  6. Disk use stays within `bytes_max`.
 //
 // The format is in FORMAT.md. One thread of the journal's own writes: a group is everything that

@@ -5,20 +5,17 @@
 // one. Invariants:
 //
 //  1. What is handed out rises by one from event to event, beginning after the seat's position.
-//  Only
-//     what the journal has lost (damage that it reports) is passed over.
+//     Only what the journal has lost (damage that it reports) is passed over.
 //  2. An event that becomes durable is queued if and only if its ordinal is `next`, there is
-//  memory,
-//     and the feed is open. So the feed is hot when next = head + 1 and cold otherwise; nothing
-//     else says which. One event that is not queued makes `next` stand still below `head`, and
-//     whatever follows is not queued either, until the journal has been read up to `head`.
+//     memory, and the feed is open. So the feed is hot when next = head + 1 and cold otherwise;
+//     nothing else says which. One event that is not queued makes `next` stand still below `head`,
+//     and whatever follows is not queued either, until the journal has been read up to `head`.
 //  3. The journal is read only while the queue is empty, so the queue never holds an event twice.
 //  4. Nothing beyond `head` is handed out, even if the journal has it already: the pipeline does
-//  not
-//     know of it yet.
+//     not know of it yet.
 //  5. Out of the common memory a feed holds no more than its part, and nothing while it is closed;
-//  what
-//     it reads takes no more than the lane's own share, and at most one slice of reading beyond it.
+//     what it reads takes no more than the lane's own share, and at most one slice of reading
+//     beyond it.
 
 #pragma once
 
