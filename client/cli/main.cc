@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "client/cli/flags.h"
+#include "client/cli/health_command.h"
 #include "client/cli/send_command.h"
 #include "client/cli/status_command.h"
 
@@ -15,6 +16,7 @@ constexpr char kHelp[] =
 
   holdfast send FILE|-   Sends the events of a file, one JSON object on each line.
   holdfast status        Shows what the daemon is doing.
+  holdfast health        Asks whether the daemon answers, or takes events: for probes.
 
   holdfast COMMAND --help explains a command.
 )";
@@ -28,6 +30,7 @@ int main(int argc, char** argv) {
                                       arguments.end());
   if (command == "send") return holdfast::client::RunSend(rest);
   if (command == "status") return holdfast::client::RunStatus(rest);
+  if (command == "health") return holdfast::client::RunHealth(rest);
   if (command == "--help" || command == "-h" || command == "help") {
     std::cout << kHelp;
     return holdfast::client::kExitOk;

@@ -29,6 +29,10 @@ struct Leaf {
 // By path, "usage.model". What is inside arrays is left out: no field of ours is.
 using Leaves = absl::flat_hash_map<std::string, Leaf>;
 
+// Deeper than any field of ours. Paths are not kept beyond it, or a line of nothing but opening
+// braces would take memory by the square of its length.
+constexpr size_t kDepthMax = 8;
+
 // Flattens a document. Of a key that is given twice the last counts, as everywhere in JavaScript.
 class Flattener final : public nlohmann::json_sax<nlohmann::json> {
  public:
@@ -50,15 +54,17 @@ class Flattener final : public nlohmann::json_sax<nlohmann::json> {
   bool string(string_t& value) override { return Put(Leaf::kString, std::move(value)); }
   bool binary(binary_t& /*value*/) override { return false; }
   bool start_object(size_t /*size*/) override {
+    if (++depth_ > kDepthMax) return true;
     path_.push_back(prefix_);
     if (path_.size() > 1) prefix_ = absl::StrCat(key_, ".");
     return true;
   }
   bool key(string_t& value) override {
-    key_ = absl::StrCat(prefix_, value);
+    if (depth_ <= kDepthMax) key_ = absl::StrCat(prefix_, value);
     return true;
   }
   bool end_object() override {
+    if (depth_-- > kDepthMax) return true;
     prefix_ = path_.back();
     path_.pop_back();
     return true;
@@ -79,11 +85,13 @@ class Flattener final : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   bool Put(Leaf::Type type, std::string text) {
-    if (arrays_ == 0 && !path_.empty()) leaves_[key_] = Leaf{type, std::move(text)};
+    const bool is_field = depth_ > 0 && depth_ <= kDepthMax && arrays_ == 0;
+    if (is_field) leaves_[key_] = Leaf{type, std::move(text)};
     return true;
   }
 
   Leaves& leaves_;
+  size_t depth_ = 0;
   std::vector<std::string> path_;
   std::string prefix_;
   std::string key_;

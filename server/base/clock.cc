@@ -1,6 +1,9 @@
 #include "server/base/clock.h"
 
 #include <chrono>
+#include <memory>
+#include <thread>
+#include <utility>
 
 namespace holdfast::base {
 namespace {
@@ -23,6 +26,12 @@ class RealClock final : public Clock {
 bool Never(bool* /*unused*/) { return false; }
 
 }  // namespace
+
+void Clock::Await(absl::Mutex& mu, const absl::Condition& condition) { mu.Await(condition); }
+
+Thread Clock::StartThread(absl::AnyInvocable<void()> body) {
+  return Thread([thread = std::thread(std::move(body))]() mutable { thread.join(); });
+}
 
 void Clock::Sleep(absl::Duration duration) {
   absl::Mutex mu;

@@ -23,6 +23,9 @@ namespace {
 // Variables with these beginnings are ours: one that is not in the table is a mistake.
 constexpr std::array<absl::string_view, 3> kOurPrefixes = {"HOLDFAST_", "DB_", "RATE_LIMIT_MYSQL_"};
 
+// File descriptors beside those of connections, to gateways and to the database.
+constexpr int kFilesReserved = 96;
+
 // What the command line came to.
 struct Flags {
   Command command = Command::kServe;
@@ -180,6 +183,13 @@ void Combine(const std::vector<Effective>& effective, Config& config) {
   config.server.ingest.default_ack_level =
       config.ack_when_journaled ? v1::ACK_LEVEL_JOURNALED : v1::ACK_LEVEL_COMMITTED;
   if (config.debug && !is_given("LOG_LEVEL")) config.log_level = base::LogLevel::kDebug;
+  // Beside connections: the pool, the admin port, the journal and what the process has anyway.
+  config.server.gate.admission.files_reserved =
+      kFilesReserved + config.database.pool_size + config.database.max_overflow;
+  // So many that orderly refusals come first: what is beyond is closed without a word.
+  const ingress::CallLimits& calls = config.server.ingest.calls;
+  config.server.gate.admission.conduct.streams_max =
+      2 * (calls.streams_max + calls.writes_max) + 1024;
   // The writer waits for a connection as long as the pool lets it.
   config.pipeline.writer.rent_timeout = config.database.pool_timeout;
 }
@@ -190,8 +200,8 @@ void CheckTogether(const Config& config, std::vector<std::string>* problems) {
   // Both come from the journal when it is open.
   if (pipeline.writer.writer_id.empty()) pipeline.writer.writer_id = "journal";
   pipeline.writer.journal_id = event::RandomUuid();
-  for (const absl::Status& status :
-       {config.journal.Validate(), config.database.Validate(), pipeline.Validate()}) {
+  for (const absl::Status& status : {config.server.gate.Validate(), config.journal.Validate(),
+                                     config.database.Validate(), pipeline.Validate()}) {
     if (status.ok()) continue;
     problems->push_back(absl::StrCat(SettingOf(status.message()), ": ", status.message()));
   }

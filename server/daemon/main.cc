@@ -43,10 +43,15 @@ ExitCode Main(const std::vector<std::string>& flags) {
   }
   base::SetLogLevel(reading->config.log_level);
   for (const std::string& warning : reading->warnings) base::LogWarning(warning);
+  if (reading->command == Command::kMigrate) return Migrate(reading->config);
+  // Before the journal is opened, and also without starting: files that are named and will not do.
+  if (const absl::Status found = reading->config.server.gate.Check(); !found.ok()) {
+    std::fputs(absl::StrCat(std::string(found.message()), "\n").c_str(), stderr);
+    return kExitConfiguration;
+  }
   if (reading->command == Command::kCheckConfig) {
     return Print(DescribeSettings(*reading)), kExitDrained;
   }
-  if (reading->command == Command::kMigrate) return Migrate(reading->config);
   return Run(reading->config);
 }
 

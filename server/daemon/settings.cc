@@ -25,7 +25,7 @@ constexpr char kWriting[] = "Writing";
 constexpr char kOperation[] = "Operation";
 
 absl::Status ApplyListen(string_view value, Config& config) {
-  HOLDFAST_ASSIGN_OR_RETURN(config.server.listen, ingress::ParseListenAddress(value));
+  HOLDFAST_ASSIGN_OR_RETURN(config.server.gate.listen, gate::ParseListenAddress(value));
   return absl::OkStatus();
 }
 
@@ -66,24 +66,52 @@ absl::Status ApplyLogLevel(string_view value, Config& config) {
 
 // In the order of --help. A group's settings stand together.
 const std::array kSettings = {
-    Setting{
-        "HOLDFAST_LISTEN", kGateways, "unix:/run/holdfast/holdfast.sock",
-        "Where gateways connect: unix:/path, 127.0.0.1:port, [::1]:port or localhost:port; port "
-        "0 is any free one. Without TLS no other machine may reach it.",
-        ApplyListen},
+    Setting{"HOLDFAST_LISTEN", kGateways, "unix:/run/holdfast/holdfast.sock",
+            "Where gateways connect: unix:/path, 127.0.0.1:port, [::1]:port or localhost:port; "
+            "with TLS "
+            "any other address of this machine. Port 0 is any free one.",
+            ApplyListen},
     Setting{"HOLDFAST_ALLOWED_UIDS", kGateways, "",
             "Users, by number and separated by commas, who may connect to the Unix socket, besides "
             "the daemon's own. Empty: all whom the socket's mode (0660) lets in.",
             [](string_view value, Config& config) {
-              return ReadUids(value, &config.server.listener.allowed_uids);
+              return ReadUids(value, &config.server.gate.admission.allowed_uids);
             }},
     Setting{"HOLDFAST_CONNECTIONS_MAX", kGateways, "256",
-            "Connections of gateways at a time; each takes two file descriptors.",
+            "Connections of gateways at a time; each takes three file descriptors.",
             [](string_view value, Config& config) {
-              return ReadInteger(value, 1, 100000, &config.server.listener.connections_max);
+              return ReadInteger(value, 1, 100000, &config.server.gate.admission.connections_max);
+            }},
+    Setting{"HOLDFAST_PEER_CONNECTIONS_MAX", kGateways, "192",
+            "Of those, the most of one user (Unix socket) or one address (TCP).",
+            [](string_view value, Config& config) {
+              return ReadInteger(value, 1, 100000,
+                                 &config.server.gate.admission.peer_connections_max);
             }},
     Setting{"HOLDFAST_STREAMS_MAX", kGateways, "1024", "Streams of gateways at a time.",
             ApplyStreamsMax},
+    Setting{"HOLDFAST_TLS_CERT_FILE", kGateways, "",
+            "This daemon's certificate and what leads to its authority, PEM. With it, gateways "
+            "connect by TLS and show certificates of their own. Changed files are taken up within "
+            "a second.",
+            [](string_view value, Config& config) {
+              return ReadPath(value, &config.server.gate.tls.certificate_file);
+            }},
+    Setting{"HOLDFAST_TLS_KEY_FILE", kGateways, "", "The certificate's key, PEM.",
+            [](string_view value, Config& config) {
+              return ReadPath(value, &config.server.gate.tls.key_file);
+            }},
+    Setting{"HOLDFAST_TLS_CLIENT_CA_FILE", kGateways, "",
+            "The authorities of the gateways' certificates, PEM.",
+            [](string_view value, Config& config) {
+              return ReadPath(value, &config.server.gate.tls.client_ca_file);
+            }},
+    Setting{"HOLDFAST_TLS_CLIENT_NAMES", kGateways, "",
+            "DNS names or URIs, separated by commas, one of which a gateway's certificate must "
+            "have. Empty: every certificate of those authorities will do.",
+            [](string_view value, Config& config) {
+              return ReadNames(value, &config.server.gate.tls.client_names);
+            }},
     Setting{"RATE_LIMIT_MYSQL_ENABLED", kGateways, "true",
             "Whether rate-limit events are stored. If not, each is refused with that reason.",
             [](string_view value, Config& config) {
@@ -292,6 +320,12 @@ const std::array kSettings = {
             "Events in memory on their way to the database; beyond it they are read from the "
             "journal.",
             ApplyMemory},
+    Setting{"HOLDFAST_LANE_LOOK_EVERY", kWriting, "30s",
+            "How often a lane without events looks whether the database still has what it wrote: a "
+            "failover may have lost it. Less than HOLDFAST_JOURNAL_RETENTION.",
+            [](string_view value, Config& config) {
+              return ReadDuration(value, absl::Seconds(1), kDay, &config.pipeline.look_every);
+            }},
     Setting{
         "STATS_UTC_OFFSET", kWriting, "+00:00",
         "Where hours and days of the statistics begin, as in +08:00. Once there are statistics it "

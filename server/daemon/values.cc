@@ -167,6 +167,19 @@ absl::Status ReadUids(absl::string_view text, std::vector<uid_t>* value) {
   return absl::OkStatus();
 }
 
+absl::Status ReadNames(absl::string_view text, std::vector<std::string>* value) {
+  std::vector<std::string> names;
+  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+    part = absl::StripAsciiWhitespace(part);
+    if (part.size() > 255 || !IsPlain(part) || part.find(' ') != absl::string_view::npos) {
+      return Expected("names, separated by commas, as in gateway.example,spiffe://example/gateway");
+    }
+    names.emplace_back(part);
+  }
+  *value = std::move(names);
+  return absl::OkStatus();
+}
+
 absl::Status ReadSslMode(absl::string_view text, mysql::SslMode* value) {
   using mysql::SslMode;
   constexpr std::array<std::pair<absl::string_view, SslMode>, 5> kModes = {

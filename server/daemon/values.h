@@ -44,6 +44,9 @@ absl::Status ReadHosts(absl::string_view text, std::vector<mysql::Endpoint>* val
 // Numbers of users, separated by commas, or nothing.
 absl::Status ReadUids(absl::string_view text, std::vector<uid_t>* value);
 
+// Names without blanks, separated by commas, or nothing.
+absl::Status ReadNames(absl::string_view text, std::vector<std::string>* value);
+
 // "disabled", "preferred", "required", "verify_ca", "verify_identity", in any case.
 absl::Status ReadSslMode(absl::string_view text, mysql::SslMode* value);
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "server/base/check.h"
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 
 namespace holdfast::flow {
@@ -61,6 +62,7 @@ absl::Duration Breaker::Admit(absl::Time now) {
 
 void Breaker::OnSuccess(absl::Time now) {
   if (state_ == BreakerState::kOpen) return;
+  if (HOLDFAST_SEEDED_BUG(kBreakerNeverCloses)) return;
   if (state_ == BreakerState::kHalfOpen) Enter(BreakerState::kClosed, now);
   Count(/*failed=*/false, now);
 }

@@ -1,6 +1,7 @@
 #include "server/ingress/server.h"
 
 #include <grpc/support/log.h>
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -11,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "google/protobuf/stubs/logging.h"
 
 #include "server/base/check.h"
 #include "server/base/log.h"
@@ -25,6 +27,9 @@ constexpr char kAdminName[] = "holdfast.v1.AdminService";
 // gRPC itself refuses what is this much larger than a request may be, with RESOURCE_EXHAUSTED and
 // without a word on the limit; below it we say what is wrong.
 constexpr size_t kRequestMargin = size_t{1} << 20;
+
+// How long the last answers may take to reach their peers.
+constexpr absl::Duration kFarewell = absl::Seconds(1);
 
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
@@ -41,9 +46,9 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   grpc::ResourceQuota quota("holdfast");
   quota.Resize(options.memory_bytes_max);
   builder.SetResourceQuota(quota);
-  const auto& calls = options.ingest.calls;
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
-                             static_cast<int>(calls.streams_max + calls.writes_max));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.connection_streams_max);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                             Milliseconds(options.connection_idle_max));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.metadata_bytes_max);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_time));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
@@ -70,6 +75,8 @@ void LogOfGrpc(gpr_log_func_args* line) {
 void EnablePlugins() {
   [[maybe_unused]] static const bool enabled = [] {
     gpr_set_log_function(LogOfGrpc);
+    // It would print a line for each string that is not UTF-8; the refusal says it already.
+    google::protobuf::SetLogHandler(nullptr);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
@@ -91,12 +98,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       metrics::Metrics& metrics) {
   EnablePlugins();
   auto server = std::unique_ptr<Server>(new Server(options, pipeline, clock, metrics));
-  HOLDFAST_ASSIGN_OR_RETURN(server->listener_,
-                            Listener::Bind(options.listen, options.listener, metrics));
+  HOLDFAST_ASSIGN_OR_RETURN(server->gate_, gate::Gate::Bind(options.gate, clock, metrics));
   HOLDFAST_RETURN_IF_ERROR(server->StartGrpc(options, more));
-  server->listener_->Start([acceptor = server->acceptor_.get()](int listener, int connection) {
+  server->gate_->Start([acceptor = server->acceptor_.get()](int connection) {
     grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
-    parameters.listener_fd = listener;
+    parameters.listener_fd = -1;  // None of gRPC's.
     parameters.fd = connection;
     acceptor->HandleNewConnection(&parameters);
   });
@@ -130,11 +136,9 @@ void Server::SetTakingEvents(bool taking) {
 }
 
 absl::Status Server::Probe(absl::Duration timeout) const {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // A connection of its own, each time.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  grpc::GenericStub stub(grpc::CreateCustomChannel(listener_->address().Target(),
-                                                   grpc::InsecureChannelCredentials(), arguments));
+  HOLDFAST_ASSIGN_OR_RETURN(const int connection, gate_->Knock());
+  // Of this one connection; gRPC owns it from here on.
+  grpc::GenericStub stub(grpc::CreateInsecureChannelFromFd("probe", connection));
 
   grpc::ClientContext context;
   context.set_deadline(After(timeout));
@@ -157,11 +161,13 @@ absl::Status Server::Probe(absl::Duration timeout) const {
 void Server::Shutdown(absl::Duration timeout) {
   absl::MutexLock lock(&shutdown_mu_);
   if (std::exchange(shut_down_, true)) return;
-  if (listener_ != nullptr) listener_->Stop();
+  if (gate_ != nullptr) gate_->StopAccepting();
   if (grpc_ == nullptr) return;
   grpc_->GetHealthCheckService()->Shutdown();
   door_.calls.Drain();
   grpc_->Shutdown(After(timeout));
+  // What gRPC has said at last still goes out.
+  gate_->Close(kFarewell);
   // gRPC returns once every reactor is done; a reactor leaves just before it is deleted.
   if (!door_.calls.AwaitNone(clock_, absl::Seconds(10))) {
     base::LogError("calls are still open after the server has ended", {{"listen", address()}});

@@ -1,5 +1,5 @@
-// The gRPC server: the listener, the services behind it, health, reflection, and the limits that
-// keep a peer from taking more than its part.
+// The gRPC server behind the gate: the services, health, reflection, and the limits that keep a
+// peer from taking more than its part.
 
 #pragma once
 
@@ -14,26 +14,31 @@
 #include "absl/time/time.h"
 
 #include "server/base/clock.h"
+#include "server/gate/gate.h"
 #include "server/ingress/door.h"
 #include "server/ingress/ingest_service.h"
-#include "server/ingress/listen_address.h"
-#include "server/ingress/listener.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline/pipeline.h"
 
 namespace holdfast::ingress {
 
 struct ServerOptions {
-  ListenAddress listen;
-  ListenerOptions listener;
+  gate::GateOptions gate;
   IngestOptions ingest;
 
   // What gRPC may hold in its buffers, over all connections. Too little: streams wait for each
   // other.
   size_t memory_bytes_max = size_t{256} << 20;
 
-  // HTTP headers of one request.
+  // HTTP headers of one request, unpacked.
   int metadata_bytes_max = 16 << 10;
+
+  // Calls and streams of one connection at a time, as clients are told; who wants more waits. Less
+  // than the gate's limit, which closes. More: more memory for who opens streams and lets them lie.
+  int connection_streams_max = 128;
+
+  // A connection without a call for so long is asked to go; its client comes back when it needs to.
+  absl::Duration connection_idle_max = absl::Minutes(10);
 
   // A peer that is silent for so long is asked for a sign of life, and dropped without one.
   absl::Duration keepalive_time = absl::Seconds(60);
@@ -46,7 +51,7 @@ struct ServerOptions {
 class Server final {
  public:
   // Listens and serves. `more` are further services for the same listener. Everything given must
-  // outlive the server. Errors as in Listener::Bind.
+  // outlive the server. Errors as in gate::Gate::Bind.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
                                                        pipeline::Pipeline& pipeline,
                                                        const std::vector<grpc::Service*>& more,
@@ -58,13 +63,13 @@ class Server final {
   Server& operator=(const Server&) = delete;
 
   // Where it listens, with the port that was found if 0 was asked for.
-  std::string address() const { return listener_->address().ToString(); }
+  std::string address() const { return gate_->address().ToString(); }
 
   // What grpc.health.v1 says of IngestService: whether events are taken.
   void SetTakingEvents(bool taking);
 
-  // Connects to this server through its listener and asks for its health, as a stranger would. OK
-  // if it answered at all within `timeout`.
+  // Connects to this server through its gate and asks for its health, as a stranger would. OK if
+  // it answered at all within `timeout`.
   absl::Status Probe(absl::Duration timeout) const;
 
   // Accepts no more, says NOT_SERVING, lets streams acknowledge what they have read, and ends.
@@ -79,7 +84,7 @@ class Server final {
   base::Clock& clock_;
   Door door_;
   IngestService ingest_;
-  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<gate::Gate> gate_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_;
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/base/check.h"
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 #include "server/event/kind.h"
 
@@ -111,7 +112,9 @@ absl::StatusOr<Segment> Appender::Begin(Blank blank) {
   HOLDFAST_RETURN_IF_ERROR(file_->Write(0, buffer_));
   HOLDFAST_RETURN_IF_ERROR(file_->Sync());
   HOLDFAST_RETURN_IF_ERROR(disk_.Rename(BlankName(blank.id), SegmentName(blank.id)));
-  HOLDFAST_RETURN_IF_ERROR(disk_.SyncFolder());
+  if (!HOLDFAST_SEEDED_BUG(kNoFolderSync)) {
+    HOLDFAST_RETURN_IF_ERROR(disk_.SyncFolder());
+  }
   metrics_.journal_written_bytes->Increment(static_cast<double>(buffer_.size()));
 
   Segment segment;
@@ -130,6 +133,16 @@ absl::StatusOr<Segment> Appender::Begin(Blank blank) {
   tail_ = RecoveredTail{};
   unproven_ = false;
   return segment;
+}
+
+// A sync alone proves nothing after one that failed: the system takes the pages for clean.
+absl::Status Appender::KeepTailInPlace() const {
+  if (!tail_.present) return absl::OkStatus();
+  HOLDFAST_ASSIGN_OR_RETURN(const std::unique_ptr<disk::File> file, disk_.Open(tail_.file));
+  std::string frame;
+  HOLDFAST_RETURN_IF_ERROR(file->Read(tail_.header.position, tail_.header.bytes_on_disk(), &frame));
+  HOLDFAST_RETURN_IF_ERROR(file->Write(tail_.header.position, frame));
+  return file->Sync();
 }
 
 void Appender::FinishFrame(FrameBuilder& frame, const FrameHeader& header) {
@@ -217,8 +230,12 @@ absl::Status Appender::WriteFrame(FrameBuilder& frame, const FrameHeader& header
   HOLDFAST_CHECK(file_ != nullptr && end_byte_ == position + buffer_.size() &&
                  end_byte_ <= file_bytes_);
   HOLDFAST_RETURN_IF_ERROR(file_->Write(position, buffer_));
+  if (HOLDFAST_SEEDED_BUG(kAckBeforeSync)) return absl::OkStatus();
   const absl::Time begin = clock_.Steady();
-  HOLDFAST_RETURN_IF_ERROR(file_->Sync());
+  absl::Status synced = file_->Sync();
+  if (HOLDFAST_SEEDED_BUG(kSecondSyncAfterFailure) && !synced.ok()) synced = file_->Sync();
+  if (HOLDFAST_SEEDED_BUG(kAckAfterFailedSync)) synced = absl::OkStatus();
+  HOLDFAST_RETURN_IF_ERROR(synced);
   metrics_.journal_sync_seconds->Observe(absl::ToDoubleSeconds(clock_.Steady() - begin));
   metrics_.journal_written_bytes->Increment(static_cast<double>(buffer_.size()));
   return absl::OkStatus();

@@ -50,6 +50,10 @@ class Appender {
   // recovery could not prove durable; sync; its name; sync of the folder. Returns its description.
   absl::StatusOr<Segment> Begin(Blank blank);
 
+  // Makes the frame that recovery could not prove durable so, where it is: for a start without room
+  // for a segment. What was read from the page cache counts as held, so it must not be lost later.
+  absl::Status KeepTailInPlace() const;
+
   // Writes one group and syncs it, and says in `durable` what each entry has become.
   // REQUIRES: some entry has bytes to write, and they fit.
   absl::Status Commit(absl::Span<const Entry> entries, std::vector<Durable>* durable);

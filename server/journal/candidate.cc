@@ -28,32 +28,38 @@ std::optional<uint64_t> SaltFromFrames(disk::File& file, uint64_t file_bytes) {
 // Fills in everything but the verdict whose journal it is.
 absl::Status Look(disk::File& file, Candidate* candidate) {
   HOLDFAST_ASSIGN_OR_RETURN(candidate->size, file.Size());
+  std::optional<SegmentHeader> foreign;
   for (uint64_t at = 0; at < kFramesBegin; at += kBlockBytes) {
     std::string block;
     const absl::Status read = file.Read(at, kBlockBytes, &block);
     const absl::StatusOr<SegmentHeader> header =
         read.ok() ? DecodeSegmentHeader(block)
                   : absl::StatusOr<SegmentHeader>(absl::DataLossError(read.message()));
-    if (header.ok()) {
+    std::string damage(header.status().message());
+    if (absl::IsFailedPrecondition(header.status())) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(damage, "; start the newer program, or move it away"));
+    }
+    if (header.ok() && header->segment_id == candidate->id) {
       candidate->header_whole = true;
       candidate->header = *header;
-    } else if (absl::IsFailedPrecondition(header.status())) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(header.status().message(), "; start the newer program, or move it away"));
-    } else {
-      candidate->damage.push_back({{at, at + kBlockBytes}, std::string(header.status().message())});
+      continue;
     }
+    // The block may have been written to the wrong file: that is no reason to doubt the rest.
+    if (header.ok()) {
+      foreign = *header;
+      damage = absl::StrCat("the header of segment ", header->segment_id, " is here");
+    }
+    candidate->damage.push_back({{at, at + kBlockBytes}, std::move(damage)});
   }
-  if (candidate->header_whole) {
-    candidate->set_aside = candidate->header.segment_id != candidate->id;
-    candidate->reason = absl::StrCat("the file holds segment ", candidate->header.segment_id);
-    return absl::OkStatus();
-  }
+  if (candidate->header_whole) return absl::OkStatus();
   const std::optional<uint64_t> salt =
       SaltFromFrames(file, std::min(candidate->size, 2 * kSegmentBytesMax));
-  candidate->set_aside = !salt.has_value();
-  candidate->reason = "no header and no frame in it is whole";
   candidate->header.salt = salt.value_or(0);
+  candidate->set_aside = !salt.has_value() || (foreign.has_value() && foreign->salt == *salt);
+  candidate->reason = foreign.has_value()
+                          ? absl::StrCat("the file holds segment ", foreign->segment_id)
+                          : "no header and no frame in it is whole";
   return absl::OkStatus();
 }
 
@@ -90,6 +96,13 @@ absl::StatusOr<Found> FindCandidates(disk::Disk& disk) {
   for (const std::string& name : names) {
     const std::optional<uint64_t> any = ParseAnyName(name);
     if (!any.has_value()) continue;
+    // What came after it would have a number that no start takes for one of ours.
+    if (*any + 1 >= kNumberMax) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(disk.path(), "/", name,
+                       " has the last number that a segment can have, and no journal gets there; "
+                       "find out what it is and move it away"));
+    }
     found.next_segment_id = std::max(found.next_segment_id, *any + 1);
     if (absl::EndsWith(name, kBlankEnding)) {
       HOLDFAST_RETURN_IF_ERROR(disk.Remove(name));

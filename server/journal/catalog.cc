@@ -7,6 +7,7 @@
 
 #include "server/base/check.h"
 #include "server/base/log.h"
+#include "server/base/seeded_bug.h"
 
 namespace holdfast::journal {
 namespace {
@@ -17,7 +18,8 @@ constexpr size_t kCorruptionsMax = 100;
 constexpr size_t kReportedMax = 1000;
 
 bool AllAtMost(const LanePositions& heads, const LanePositions& settled) {
-  for (size_t lane = 0; lane < heads.size(); ++lane) {
+  const size_t lanes = heads.size() - HOLDFAST_SEEDED_BUG(kDeletedOneLaneTooEarly);
+  for (size_t lane = 0; lane < lanes; ++lane) {
     if (heads[lane] > settled[lane]) return false;
   }
   return true;
@@ -95,10 +97,14 @@ bool Catalog::ReleaseLocked(absl::Time now) {
   return released;
 }
 
+bool Catalog::OldestMayGo() const {
+  return segments_.size() > 1 && segments_.front().released_at.has_value();
+}
+
 std::optional<Segment> Catalog::Condemn(const JournalOptions& options, absl::Time now,
                                         bool room_needed) {
   absl::MutexLock lock(&mu_);
-  if (segments_.empty() || !segments_.front().released_at.has_value()) return std::nullopt;
+  if (!OldestMayGo()) return std::nullopt;
   Segment& oldest = segments_.front();
   uint64_t released_bytes = 0;
   for (const Segment& segment : segments_) {
@@ -114,9 +120,7 @@ std::optional<Segment> Catalog::Condemn(const JournalOptions& options, absl::Tim
 
 absl::Time Catalog::NextExpiry(const JournalOptions& options) const {
   absl::MutexLock lock(&mu_);
-  if (segments_.empty() || !segments_.front().released_at.has_value()) {
-    return absl::InfiniteFuture();
-  }
+  if (!OldestMayGo()) return absl::InfiniteFuture();
   return *segments_.front().released_at + options.retention;
 }
 

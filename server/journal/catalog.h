@@ -46,6 +46,7 @@ class Catalog {
 
   // The oldest segment, if it may be deleted: it is released, and has been for the retention, or is
   // beyond `retention_bytes`, or holds nothing, or `room_needed`. From now on no reader enters it.
+  // Never the only one: it alone says whose journal this is and how far every producer has come.
   std::optional<Segment> Condemn(const JournalOptions& options, absl::Time now, bool room_needed);
   // When the oldest will be deletable for its age; InfiniteFuture if it is not released.
   absl::Time NextExpiry(const JournalOptions& options) const;
@@ -59,6 +60,7 @@ class Catalog {
   void Describe(JournalStatus* status) const;
 
  private:
+  bool OldestMayGo() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   bool ReleaseLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ShowLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t UnreleasedBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -75,7 +74,7 @@ class DiskJournal final : public Journal {
   Keeper keeper_;
   Appender appender_;  // The writing thread's, once that runs.
   Listener* listener_ = nullptr;
-  std::thread writer_;
+  base::Thread writer_;
   absl::Mutex stop_mu_;  // Before mu_.
   // Of batches that are not durable yet.
   std::atomic<uint64_t> queued_bytes_{0};
@@ -113,7 +112,7 @@ DiskJournal::DiskJournal(const JournalOptions& options, Recovered recovered, dis
 
 absl::Status DiskJournal::BeginFirst() {
   absl::StatusOr<Blank> blank = keeper_.MakeFirst(FirstSegmentBytes(options_, tail_bytes_));
-  if (absl::IsResourceExhausted(blank.status())) return absl::OkStatus();
+  if (absl::IsResourceExhausted(blank.status())) return appender_.KeepTailInPlace();
   HOLDFAST_RETURN_IF_ERROR(blank.status());
   HOLDFAST_ASSIGN_OR_RETURN(Segment segment, appender_.Begin(*std::move(blank)));
   catalog_.Add(std::move(segment));
@@ -123,7 +122,7 @@ absl::Status DiskJournal::BeginFirst() {
 void DiskJournal::Start(Listener* listener) {
   listener_ = listener;
   keeper_.Start();
-  writer_ = std::thread([this] { Write(); });
+  writer_ = clock_.StartThread([this] { Write(); });
 }
 
 absl::Status DiskJournal::Append(std::shared_ptr<const event::Batch> batch) {
@@ -209,7 +208,7 @@ void DiskJournal::Stop() {
     stopping_ = true;
   }
   keeper_.GiveUp();
-  if (writer_.joinable()) writer_.join();
+  writer_.Join();
   keeper_.Stop();
   DropQueue();
 }
@@ -238,7 +237,7 @@ std::vector<Entry> DiskJournal::TakeGroup(bool* stopping) {
   if (appender_.unproven()) {
     clock_.AwaitWithTimeout(mu_, work, options_.idle_marker_after);
   } else {
-    mu_.Await(work);
+    clock_.Await(mu_, work);
   }
   while (!queue_.empty() &&
          (group.empty() || bytes + queue_.front().record_bytes <= GroupBytesMax(options_))) {
@@ -315,12 +314,6 @@ void DiskJournal::DropQueue() {
 }
 
 void WarnOfFolder(const JournalOptions& options, const Recovered& recovered, disk::Disk& disk) {
-  if (disk.persistence() == disk::Persistence::kVolatile) {
-    base::LogWarning(
-        "the journal folder is in memory or in the container's own layer: what is acknowledged "
-        "does not survive the pod; mount a volume there",
-        {{"folder", disk.path()}});
-  }
   uint64_t held = 0;
   for (const Segment& segment : recovered.segments) held += segment.file_bytes;
   const absl::StatusOr<uint64_t> free = disk.FreeBytes();

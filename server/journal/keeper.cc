@@ -25,7 +25,7 @@ Keeper::Keeper(const JournalOptions& options, uint64_t next_segment_id, disk::Di
       next_bytes_(options.segment_bytes) {}
 
 void Keeper::Start() {
-  thread_ = std::thread([this] { Loop(); });
+  thread_ = clock_.StartThread([this] { Loop(); });
 }
 
 void Keeper::Stop() {
@@ -33,7 +33,7 @@ void Keeper::Stop() {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
   }
-  if (thread_.joinable()) thread_.join();
+  thread_.Join();
 }
 
 absl::StatusOr<Blank> Keeper::MakeFirst(uint64_t file_bytes) {
@@ -64,7 +64,7 @@ absl::StatusOr<Blank> Keeper::MakeFirst(uint64_t file_bytes) {
 
 std::optional<Blank> Keeper::Take() {
   absl::MutexLock lock(&mu_);
-  mu_.Await(absl::Condition(this, &Keeper::CanAnswer));
+  clock_.Await(mu_, absl::Condition(this, &Keeper::CanAnswer));
   std::optional<Blank> taken = std::move(blank_);
   blank_.reset();
   if (taken.has_value()) taken_bytes_ = taken->file_bytes;
@@ -118,7 +118,7 @@ void Keeper::Rest() {
   if (cannot_delete_) rest = kTryAgainAfter;
   const absl::Condition woken(this, &Keeper::Woken);
   if (rest == absl::InfiniteDuration()) {
-    mu_.Await(woken);
+    clock_.Await(mu_, woken);
   } else {
     clock_.AwaitWithTimeout(mu_, woken, rest);
   }
@@ -130,7 +130,7 @@ bool Keeper::DeleteOne() {
   bool room_needed = false;
   {
     absl::MutexLock lock(&mu_);
-    room_needed = !blank_.has_value() && (cannot_prepare_ || !RoomForOne());
+    room_needed = !blank_.has_value() && (volume_is_full_ || !RoomForOne());
   }
   const std::optional<Segment> oldest = catalog_.Condemn(options_, clock_.Steady(), room_needed);
   if (!oldest.has_value()) return false;
@@ -169,6 +169,7 @@ void Keeper::PrepareBlank() {
                      {{"folder", disk_.path()}, {"error", blank.status()}});
   }
   cannot_prepare_ = !blank_.has_value();
+  volume_is_full_ = absl::IsResourceExhausted(blank.status());
 }
 
 // Closes when no segment is ready and there is no room for one; reopens a tenth lower, so that it
@@ -184,7 +185,7 @@ void Keeper::Judge() {
     base::LogWarning("the journal is full; new events are refused until delivery has made room",
                      {{"used_bytes", used},
                       {"limit_bytes", options_.bytes_max},
-                      {"volume_is_full", cannot_prepare_}});
+                      {"volume_is_full", volume_is_full_}});
   } else if (full_ && blank_.has_value() &&
              (!closed_by_limit_ || used <= closed_at_bytes_ / 10 * 9)) {
     full_ = false;

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -66,7 +65,7 @@ class Keeper {
   Catalog& catalog_;
   metrics::Metrics& metrics_;
 
-  std::thread thread_;
+  base::Thread thread_;
 
   mutable absl::Mutex mu_;
   uint64_t next_segment_id_ ABSL_GUARDED_BY(mu_);
@@ -78,6 +77,8 @@ class Keeper {
   uint64_t closed_at_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   // The last attempt failed: to prepare a segment, or to delete one. Tried again after a while.
   bool cannot_prepare_ ABSL_GUARDED_BY(mu_) = false;
+  // Because there was no room: only then is giving up what is kept for a failover of any use.
+  bool volume_is_full_ ABSL_GUARDED_BY(mu_) = false;
   bool cannot_delete_ ABSL_GUARDED_BY(mu_) = false;
   bool woken_ ABSL_GUARDED_BY(mu_) = false;
   bool giving_up_ ABSL_GUARDED_BY(mu_) = false;

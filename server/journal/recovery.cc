@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "server/base/log.h"
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 #include "server/journal/candidate.h"
 #include "server/journal/producers.h"
@@ -105,6 +106,7 @@ absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
     if (found == FrameScanner::Found::kFrame) {
       OnFrame(scanner, candidate, &segment);
     } else {
+      if (HOLDFAST_SEEDED_BUG(kRecoveryStopsAtDamage)) break;
       OnDamage(scanner.damage(), candidate, behind, end);
     }
   }
@@ -178,7 +180,8 @@ void Recovery::OnFrame(const FrameScanner& scanner, const Candidate& candidate, 
   segment->holds_events |= header.event_count > 0;
   place_.bytes = {segment->end_byte, segment->end_byte};
   tail_file_ = candidate.name;
-  const bool unproven = header.position >= candidate.header.born_bytes;
+  const bool unproven = header.position >= candidate.header.born_bytes &&
+                        !HOLDFAST_SEEDED_BUG(kUnprovenTailIsTrusted);
   out_.previous_unproven_byte = unproven ? header.position : 0;
   out_.tail.present = unproven && header.kind == FrameKind::kGroup;
   out_.tail.header = header;
@@ -279,6 +282,7 @@ void Recovery::Report(const Pending& damage, uint64_t first_offset, uint64_t end
 absl::Status Recovery::KeepTail() {
   RecoveredTail& tail = out_.tail;
   if (!tail.present) return absl::OkStatus();
+  tail.file = tail_file_;
   HOLDFAST_ASSIGN_OR_RETURN(const std::unique_ptr<disk::File> file, disk_.Open(tail_file_));
   HOLDFAST_RETURN_IF_ERROR(file->Read(tail.header.position + kFrameHeaderBytes,
                                       tail.header.payload_bytes, &tail.payload));

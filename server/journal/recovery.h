@@ -24,9 +24,10 @@ namespace holdfast::journal {
 
 // The last frame, if nothing behind it proves that it is durable: it may live in the page cache
 // alone, behind a sync that failed. It goes into the new segment once more before anything else
-// does; readers take each ordinal once.
+// does, or, without room for one, is written once more where it is; readers take each ordinal once.
 struct RecoveredTail {
   bool present = false;
+  std::string file;
   FrameHeader header;
   std::string payload;
 };
@@ -50,8 +51,9 @@ struct Recovered {
 
 // Fails if the folder cannot be read or written (UNAVAILABLE, RESOURCE_EXHAUSTED), or if a segment
 // was written by a newer version (FAILED_PRECONDITION): that is no damage, and to go on without it
-// would leave acknowledged events behind. Bytes that cannot be read are damage. Removes blanks that
-// were never put into use; renames segments in which nothing is whole to *.corrupt.
+// would leave acknowledged events behind. The same if a file's number leaves none for new segments.
+// Bytes that cannot be read are damage. Removes blanks that were never put into use; renames
+// segments in which nothing is whole to *.corrupt.
 absl::StatusOr<Recovered> Recover(disk::Disk& disk, size_t producers_max);
 
 }  // namespace holdfast::journal

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 
 namespace holdfast::journal {
@@ -36,6 +37,7 @@ absl::StatusOr<FrameScanner::Found> FrameScanner::Next(uint64_t end, uint64_t la
     if (status.ok()) break;  // The damage before it comes first; then this frame is found again.
     const bool unreadable = status.code() != absl::StatusCode::kDataLoss;
     if (unreadable && read_errors_ == ReadErrors::kReturn) return status;
+    if (HOLDFAST_SEEDED_BUG(kReadErrorIsEndOfLog) && unreadable) return Found::kEnd;
     if (at == begin) damage_ = Damage{.bytes = {begin, begin}, .written_end = begin, .reason = ""};
     NoteDamage(at, next, unreadable, status);
     at = next;

@@ -25,6 +25,8 @@ constexpr const char* kTables[] = {
     "holdfast_lanes", "holdfast_quarantine", "holdfast_rate_limit_hits",
     "message",        "rate_limit_records",  "usage_records",
     "usage_stats"};
+constexpr const char* kConnectionReasons[] = {
+    "user", "too_many", "tls", "protocol", "headers", "flood", "timeout", "descriptors", "unknown"};
 constexpr int kDeadlock = 1213;
 constexpr int kLockWaitTimeout = 1205;
 
@@ -247,6 +249,14 @@ void Metrics::AddPool(Registry& registry) {
 }
 
 void Metrics::AddGateways(Registry& registry) {
+  gateway_connections = OneGauge(registry, "holdfast_connections",
+                                 "Connections of gateways that are open. Worrying: near "
+                                 "HOLDFAST_CONNECTIONS_MAX.");
+  connections_refused_ = &Counters(
+      registry, "holdfast_connections_refused_total",
+      "Connections that were not let in, or were closed for what came over them, by reason. "
+      "Worrying: any; the log names the first of each reason.");
+  for (const char* reason : kConnectionReasons) ConnectionsRefused(reason);
   streams = OneGauge(registry, "holdfast_streams",
                      "Streams of gateways that are open. Worrying: 0 while gateways run.");
   acks = OneCounter(registry, "holdfast_acks_total",
@@ -290,6 +300,10 @@ Gauge& Metrics::LaneStopped(absl::string_view lane) {
 
 Counter& Metrics::Requests(absl::string_view method, absl::string_view code) {
   return requests_->Add({{"method", std::string(method)}, {"code", std::string(code)}});
+}
+
+Counter& Metrics::ConnectionsRefused(absl::string_view reason) {
+  return connections_refused_->Add({{"reason", std::string(reason)}});
 }
 
 }  // namespace holdfast::metrics

@@ -86,6 +86,10 @@ class Metrics {
   Gauge* database_durable_commits;  // 1 if the server syncs at commit, 0 if not.
 
   // Gateways.
+  Gauge* gateway_connections;
+  // `reason`: "user", "too_many", "tls", "protocol", "headers", "flood", "timeout",
+  // "descriptors", "unknown".
+  Counter& ConnectionsRefused(absl::string_view reason);
   Gauge* streams;
   Counter* acks;
   Counter* stream_stalls;  // Reads put off because there was no room.
@@ -108,6 +112,7 @@ class Metrics {
   prometheus::Family<Counter>* slow_statements_;
   prometheus::Family<Gauge>* lane_stopped_;
   prometheus::Family<Counter>* requests_;
+  prometheus::Family<Counter>* connections_refused_;
 };
 
 }  // namespace holdfast::metrics

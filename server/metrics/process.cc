@@ -73,22 +73,27 @@ void CollectStat(std::vector<MetricFamily>* families) {
   const auto system = Field(fields, 15);
   if (user && system) {
     families->push_back(Family("process_cpu_seconds_total",
-                               "CPU time used, user and system, in seconds.", MetricType::Counter,
-                               (*user + *system) / ticks_per_second));
+                               "CPU time used, user and system, in seconds. Worrying: near the "
+                               "container's limit for long.",
+                               MetricType::Counter, (*user + *system) / ticks_per_second));
   }
   const auto started = Field(fields, 22);
   const auto boot = BootTime();
   if (started && boot) {
     families->push_back(Family("process_start_time_seconds",
-                               "When the process started, in seconds since 1970.",
+                               "When the process started, in seconds since 1970. Worrying: changes "
+                               "that nobody asked for.",
                                MetricType::Gauge, *boot + *started / ticks_per_second));
   }
   if (const auto bytes = Field(fields, 23)) {
-    families->push_back(Family("process_virtual_memory_bytes", "Virtual memory, in bytes.",
+    families->push_back(Family("process_virtual_memory_bytes",
+                               "Virtual memory, in bytes. Worrying: never by itself.",
                                MetricType::Gauge, *bytes));
   }
   if (const auto pages = Field(fields, 24)) {
-    families->push_back(Family("process_resident_memory_bytes", "Resident memory, in bytes.",
+    families->push_back(Family("process_resident_memory_bytes",
+                               "Resident memory, in bytes. Worrying: growth that lasts, or near "
+                               "the container's limit.",
                                MetricType::Gauge,
                                *pages * static_cast<double>(sysconf(_SC_PAGESIZE))));
   }
@@ -98,12 +103,15 @@ void CollectFiles(std::vector<MetricFamily>* families) {
   std::error_code error;
   const std::filesystem::directory_iterator open_files("/proc/self/fd", error);
   if (!error) {
-    families->push_back(Family("process_open_fds", "Open file descriptors.", MetricType::Gauge,
-                               static_cast<double>(std::distance(begin(open_files), {}))));
+    families->push_back(
+        Family("process_open_fds", "Open file descriptors. Worrying: near process_max_fds.",
+               MetricType::Gauge, static_cast<double>(std::distance(begin(open_files), {}))));
   }
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    families->push_back(Family("process_max_fds", "The most file descriptors that may be open.",
+    families->push_back(Family("process_max_fds",
+                               "The most file descriptors that may be open. Worrying: fewer than "
+                               "three times HOLDFAST_CONNECTIONS_MAX.",
                                MetricType::Gauge, static_cast<double>(limit.rlim_cur)));
   }
 }

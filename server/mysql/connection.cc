@@ -18,6 +18,7 @@ namespace {
 
 using flow::Verdict;
 
+constexpr unsigned kPacketTooLarge = 1153;
 constexpr unsigned kDeadlock = 1213;
 constexpr unsigned kNoSuchConnection = 1094;
 
@@ -65,6 +66,7 @@ struct Connection::Call {
   const absl::Time started_at;
   const CallDeadline deadline;
   bool committing = false;
+  bool ends_transaction = false;
 };
 
 Connection::Connection(const DatabaseOptions& options, base::Clock& clock,
@@ -148,6 +150,7 @@ absl::Status Connection::Commit() {
   HOLDFAST_CHECK(in_transaction_);
   Call call(*this, "transaction", "COMMIT", 0);
   call.committing = true;
+  call.ends_transaction = true;
   absl::Status status = Send(call, "COMMIT");
   if (status.ok()) in_transaction_ = false;
   return status;
@@ -155,6 +158,7 @@ absl::Status Connection::Commit() {
 
 absl::Status Connection::Rollback() {
   Call call(*this, "transaction", "ROLLBACK", 0);
+  call.ends_transaction = true;
   absl::Status status = Send(call, "ROLLBACK");
   if (status.ok()) in_transaction_ = false;
   return status;
@@ -244,6 +248,21 @@ absl::Status Connection::Send(Call& call, absl::string_view sql) {
   return Finish(call, nullptr);
 }
 
+// A Galera node that gives way to another's transaction may roll this one back in the middle of a
+// bulk statement and report no error (seen with MariaDB 10.11). What came after it would be
+// committed alone, without the lane's compare-and-set. Each answer says whether a transaction is
+// open.
+bool Connection::LostItsTransaction(const Call& call) {
+  if (!in_transaction_ || call.ends_transaction) return false;
+  unsigned status = 0;
+  mariadb_get_infov(link_, MARIADB_CONNECTION_SERVER_STATUS, &status);
+  if ((status & SERVER_STATUS_IN_TRANS) != 0) return false;
+  in_transaction_ = false;
+  base::LogWarning("the server has ended a transaction and reported no error; it is tried again",
+                   {{"table", call.table}, {"shape", call.shape}});
+  return true;
+}
+
 absl::Status Connection::FinishWithLastError(const Call& call) {
   const unsigned number = mysql_errno(link_);
   const char* sql_state = mysql_sqlstate(link_);
@@ -265,10 +284,15 @@ absl::Status Connection::Finish(const Call& call, const DatabaseError* error) {
                       {"took", took},
                       {"error_number", error == nullptr ? 0 : error->error_number}});
   }
-  if (error == nullptr) return absl::OkStatus();
+  const DatabaseError lost = {kDeadlock, "40001", "the transaction is gone", Verdict::kRetry};
+  if (error == nullptr) {
+    if (!LostItsTransaction(call)) return absl::OkStatus();
+    error = &lost;
+  }
   if (error->error_number == kDeadlock) metrics_.Deadlocks(call.table).Increment();
   if (error->verdict == Verdict::kReconnect || error->verdict == Verdict::kUnknown) is_lost_ = true;
   if (error->verdict == Verdict::kElsewhere) is_read_only_ = true;
+  if (error->error_number == kPacketTooLarge) met_its_limit_ = true;
   return ToStatus(
       absl::StrCat(call.shape.substr(0, call.shape.find_first_of(" \n")), " on ", call.table),
       *error);

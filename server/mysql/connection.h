@@ -66,6 +66,9 @@ class Connection final : public Session {
   bool is_lost() const { return is_lost_; }
   // The server refused to write.
   bool is_read_only() const { return is_read_only_; }
+  // A statement was larger than the server takes. What it takes is asked only when a connection is
+  // opened, so one that is opened after this may know better.
+  bool met_its_limit() const { return met_its_limit_; }
 
  private:
   struct Call;
@@ -82,6 +85,7 @@ class Connection final : public Session {
   absl::StatusOr<std::vector<ResultRow>> Read(Call& call);
   absl::Status Finish(const Call& call, const DatabaseError* error);
   absl::Status FinishWithLastError(const Call& call);
+  bool LostItsTransaction(const Call& call);
 
   const DatabaseOptions& options_;
   base::Clock& clock_;
@@ -95,6 +99,7 @@ class Connection final : public Session {
   bool in_transaction_ = false;
   bool is_lost_ = false;
   bool is_read_only_ = false;
+  bool met_its_limit_ = false;
   std::string sql_;  // Reused from call to call.
 };
 

@@ -130,8 +130,8 @@ void Pool::State::GiveUpPlace() {
 
 bool Pool::State::Keeps(const Connection& connection, const Member& member) const {
   return !closed && !connection.is_lost() && !connection.in_transaction() &&
-         !connection.is_read_only() && clock.Steady() < member.recycle_at &&
-         member.endpoint == connector.endpoint() &&
+         !connection.is_read_only() && !connection.met_its_limit() &&
+         clock.Steady() < member.recycle_at && member.endpoint == connector.endpoint() &&
          (total() <= options.pool_size || !waiters.empty());
 }
 

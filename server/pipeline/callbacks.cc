@@ -97,13 +97,18 @@ void PipelineImpl::OnFailure(const absl::Status& failure) {
 }
 
 void PipelineImpl::OnSeated(event::Lane lane, uint64_t position) {
+  bool went_back = false;
   {
     absl::MutexLock lock(&mu_);
+    went_back = position < progress_.position(lane);
     progress_.OnSeated(lane, position);
     receipts_.OnSettled(lane, position);
     PostAllMoved();
   }
   Deliver();
+  // What happened to this lane has happened to all: the idle ones look now, while the journal still
+  // has what they wrote.
+  if (went_back) AskLanesToLook();
 }
 
 void PipelineImpl::OnSettled(const Settled& settled) {
@@ -168,8 +173,13 @@ void PipelineImpl::Poke() {
   poked_ = true;
 }
 
+void PipelineImpl::AskLanesToLook() {
+  for (const event::Lane lane : lane_numbers_) lanes_[lane]->AskToLook();
+}
+
 void PipelineImpl::Housekeep() {
   absl::Time next_tick = clock_.Steady();
+  next_look_ = next_tick + look_every_;
   while (true) {
     bool stops = false;
     {
@@ -181,6 +191,10 @@ void PipelineImpl::Housekeep() {
     }
     if (clock_.Steady() >= next_tick) {
       Tick();
+      if (clock_.Steady() >= next_look_) {
+        AskLanesToLook();
+        next_look_ = clock_.Steady() + look_every_;
+      }
       next_tick = clock_.Steady() + kTick;
     }
     Deliver();

@@ -72,15 +72,19 @@ absl::StatusOr<Feed::Outcome> Feed::Next(std::vector<event::Accepted>* cut) {
   while (true) {
     {
       absl::MutexLock lock(&mu_);
-      mu_.Await(absl::Condition(this, &Feed::HasWork));
+      clock_.Await(mu_, absl::Condition(this, &Feed::HasWork));
       if (stopped_) return Outcome::kStopped;
       if (!queue_.empty()) {
         Cut(cut);
         return Outcome::kEvents;
       }
-      if (next_ > head_) {
+      if (next_ > head_ && handed_ < head_) {
         handed_ = head_;
         return Outcome::kLost;
+      }
+      if (next_ > head_) {
+        look_ = false;
+        return Outcome::kLook;
       }
     }
     HOLDFAST_RETURN_IF_ERROR(ReadOn());
@@ -88,7 +92,7 @@ absl::StatusOr<Feed::Outcome> Feed::Next(std::vector<event::Accepted>* cut) {
 }
 
 bool Feed::HasWork() const {
-  return stopped_ || !queue_.empty() || next_ <= head_ || handed_ < head_;
+  return stopped_ || !queue_.empty() || next_ <= head_ || handed_ < head_ || look_;
 }
 
 void Feed::Push(event::Accepted event, size_t charge) {
@@ -112,6 +116,7 @@ void Feed::Cut(std::vector<event::Accepted>* cut) {
     queue_.pop_front();
   }
   handed_ = cut->back().ordinal;
+  look_ = false;  // Writing is looking.
 }
 
 absl::Status Feed::ReadOn() {
@@ -251,6 +256,11 @@ uint64_t Feed::handed_through() const {
 uint64_t Feed::SettledThrough(uint64_t offset) const {
   absl::MutexLock lock(&mu_);
   return queue_.empty() ? offset : queue_.front().event.offset - 1;
+}
+
+void Feed::AskToLook() {
+  absl::MutexLock lock(&mu_);
+  look_ = true;
 }
 
 void Feed::Stop() {

@@ -72,6 +72,7 @@ class Feed final {
     kEvents,   // `cut` holds what one transaction may.
     kLost,     // The journal has lost everything from the last event handed out through
                // handed_through().
+    kLook,     // There is nothing to write, and AskToLook was called.
     kStopped,  // Stop was called.
   };
   // Waits for events and moves them to `cut`, which is empty. UNAVAILABLE: the journal cannot be
@@ -89,6 +90,8 @@ class Feed final {
   // out.
   uint64_t SettledThrough(uint64_t offset) const;
 
+  // Ends a wait in Next, unless events come first: the lane is to look at its row.
+  void AskToLook();
   void Stop();
 
   uint64_t head() const;
@@ -133,6 +136,7 @@ class Feed final {
 
   mutable absl::Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool look_ ABSL_GUARDED_BY(mu_) = false;
   bool open_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t head_ ABSL_GUARDED_BY(mu_);
   uint64_t head_offset_ ABSL_GUARDED_BY(mu_);

@@ -51,7 +51,7 @@ Lane::~Lane() {
 }
 
 void Lane::Start() {
-  thread_ = std::thread([this] { Run(); });
+  thread_ = clock_.StartThread([this] { Run(); });
 }
 
 void Lane::Stop() {
@@ -60,9 +60,7 @@ void Lane::Stop() {
   stopping_ = true;
 }
 
-void Lane::Join() {
-  if (thread_.joinable()) thread_.join();
-}
+void Lane::Join() { thread_.Join(); }
 
 void Lane::Hurry() {
   absl::MutexLock lock(&mu_);
@@ -125,10 +123,10 @@ Lane::Then Lane::DeliverAll() {
     Succeed();
     if (*outcome == Feed::Outcome::kStopped) return Then::kEnd;
     if (*outcome == Feed::Outcome::kLost) {
-      PassOverLost();
+      if (const Then then = PassOverLost(); then != Then::kGoOn) return then;
       continue;
     }
-    const Then then = DeliverCut();
+    const Then then = *outcome == Feed::Outcome::kLook ? Look() : DeliverCut();
     if (then != Then::kGoOn) return then;
   }
 }
@@ -153,25 +151,57 @@ Lane::Then Lane::DeliverCut() {
       continue;
     }
     Succeed();
-    switch (written->kind) {
-      case writer::Written::Kind::kCommitted:
-        Accept(*written);
-        break;
-      case writer::Written::Kind::kReseated:
-        if (sink_->seat().position > feed_->head()) {
-          base::LogError(
-              "the database has more of a lane than the journal ever had; the lane is opened "
-              "again. "
-              "If this repeats, another process writes under the same writer id",
-              {{"lane", name_}, {"writer_id", writer_id_}});
-          return Then::kOpenAgain;
-        }
-        TakeSeat();
-        break;
-      case writer::Written::Kind::kFenced:
-        Fence();
-        return Then::kEnd;
-    }
+    const Then then = Follow(*written);
+    if (then != Then::kGoOn) return then;
+  }
+  return Then::kGoOn;
+}
+
+std::optional<writer::Written> Lane::Insist(
+    absl::FunctionRef<absl::StatusOr<writer::Written>()> ask, absl::string_view what) {
+  looking_ = true;
+  absl::StatusOr<writer::Written> answer = ask();
+  while (!answer.ok()) {
+    if (!FailAndWait(answer.status(), what)) return std::nullopt;
+    answer = ask();
+  }
+  looking_ = false;
+  Succeed();
+  return *std::move(answer);
+}
+
+Lane::Then Lane::Look() {
+  const std::optional<writer::Written> found =
+      Insist([this] { return sink_->Look(); }, "idle lane cannot look at its row");
+  if (!found.has_value()) return Then::kEnd;
+  return found->kind == writer::Written::Kind::kCommitted ? Then::kGoOn : Follow(*found);
+}
+
+Lane::Then Lane::Follow(const writer::Written& written) {
+  switch (written.kind) {
+    case writer::Written::Kind::kCommitted:
+      Accept(written);
+      return Then::kGoOn;
+    case writer::Written::Kind::kReseated:
+      if (sink_->seat().position > feed_->head()) {
+        base::LogError(
+            "the database has more of a lane than the journal ever had; the lane is opened again. "
+            "If this repeats, another process writes under the same writer id",
+            {{"lane", name_}, {"writer_id", writer_id_}});
+        return Then::kOpenAgain;
+      }
+      base::LogWarning(
+          "a lane's row in the database is not as it was left: a failover has lost commits, or the "
+          "row was deleted; what comes after it is written again from the journal",
+          {{"lane", name_},
+           {"left_at", Report().seat.position},
+           {"position", sink_->seat().position},
+           {"head", feed_->head()}});
+      TakeSeat();
+      return Then::kGoOn;
+    case writer::Written::Kind::kFenced:
+      Fence();
+      return Then::kEnd;
   }
   return Then::kGoOn;
 }
@@ -189,6 +219,7 @@ void Lane::Accept(const writer::Written& written) {
   }
   settled.rejections = written.rejections;
   cut_.erase(cut_.begin(), end);
+  SayWhatIsMissing(Report().seat, sink_->seat());
   {
     absl::MutexLock lock(&mu_);
     seat_ = sink_->seat();
@@ -197,13 +228,37 @@ void Lane::Accept(const writer::Written& written) {
   TellSettled(std::move(settled));
 }
 
-void Lane::PassOverLost() {
+// What the journal has lost at the end of the lane: no batch will come to move the row past it.
+Lane::Then Lane::PassOverLost() {
   Settled settled;
   settled.position = feed_->handed_through();
-  base::LogError("events of a lane are lost with a damaged part of the journal",
-                 {{"lane", name_}, {"through_ordinal", settled.position}});
+  const std::optional<writer::Written> passed =
+      Insist([this, &settled] { return sink_->PassOver(settled.position); },
+             "lane cannot pass over what the journal has lost");
+  if (!passed.has_value()) return Then::kEnd;
+  if (passed->kind != writer::Written::Kind::kCommitted) return Follow(*passed);
+  SayWhatIsMissing(Report().seat, sink_->seat());
+  {
+    absl::MutexLock lock(&mu_);
+    seat_ = sink_->seat();
+  }
   // The offset that the listener has stays true; at the head it needs none.
   TellSettled(std::move(settled));
+  return Then::kGoOn;
+}
+
+// The journal reports damage where it sees it. That its oldest segment is gone it cannot see: only
+// the lane's position in the database tells.
+void Lane::SayWhatIsMissing(const writer::Seat& before, const writer::Seat& after) const {
+  if (after.adjusted <= before.adjusted) return;
+  base::LogError(
+      "events of a lane are missing in the journal and are passed over; its folder was damaged, or "
+      "a "
+      "part of it removed",
+      {{"lane", name_},
+       {"events", after.adjusted - before.adjusted},
+       {"after_ordinal", before.position},
+       {"through_ordinal", after.position}});
 }
 
 void Lane::TellSettled(Settled settled) {
@@ -249,7 +304,7 @@ bool Lane::FailAndWait(const absl::Status& failure, absl::string_view what) {
   const absl::Duration wait = retry_.NextWait(verdict);
   if (!IsQuick(verdict, retry_.failures())) {
     Log(verdict, failure, what);
-    if (!cut_.empty() && !gave_up_) {
+    if ((!cut_.empty() || looking_) && !gave_up_) {
       feed_->GiveUp(&cut_);
       gave_up_ = true;
     }

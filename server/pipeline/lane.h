@@ -7,8 +7,7 @@
 //  2. After a failed attempt the next one is made with the same events, in the same cut, until the
 //     sink has settled them or has said that the seat is elsewhere.
 //  3. A lane that fails with more than a quick retry holds nothing but that cut, in its own share
-//  of
-//     the memory: it cannot crowd out another.
+//     of the memory: it cannot crowd out another.
 //  4. A fenced lane never writes again.
 
 #pragma once
@@ -17,10 +16,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -71,6 +71,9 @@ class Lane final {
 
   // A wait before the next attempt ends now.
   void Hurry();
+  // If it has nothing to write, it looks whether its row in the database is as it left it: a
+  // failover may have lost what was committed, and no batch would come to notice.
+  void AskToLook() { feed_->AskToLook(); }
 
   Feed& feed() { return *feed_; }
   LaneReport Report() const;
@@ -83,8 +86,14 @@ class Lane final {
   bool Open();
   Then DeliverAll();
   Then DeliverCut();
+  Then Look();
+  Then Follow(const writer::Written& written);
   void Accept(const writer::Written& written);
-  void PassOverLost();
+  Then PassOverLost();
+  // Asks the database until it answers; nothing if the thread must end.
+  std::optional<writer::Written> Insist(absl::FunctionRef<absl::StatusOr<writer::Written>()> ask,
+                                        absl::string_view what);
+  void SayWhatIsMissing(const writer::Seat& before, const writer::Seat& after) const;
   void TakeSeat();
   void Fence();
   bool FailAndWait(const absl::Status& failure, absl::string_view what);
@@ -108,10 +117,11 @@ class Lane final {
   flow::RetryPolicy retry_;
   std::vector<event::Accepted> cut_;     // Under way.
   bool gave_up_ = false;                 // The cut is in the lane's own share, the feed is closed.
+  bool looking_ = false;                 // In place of a cut.
   bool offset_known_ = false;            // The listener has an offset since the last seat.
   std::optional<flow::Verdict> logged_;  // What this run of failures was last logged as.
 
-  std::thread thread_;
+  base::Thread thread_;
 
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

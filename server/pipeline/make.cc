@@ -19,6 +19,10 @@ class WriterSink final : public Sink {
   absl::StatusOr<writer::Written> Write(absl::Span<const event::Accepted> events) override {
     return writer_.Write(events);
   }
+  absl::StatusOr<writer::Written> Look() override { return writer_.Look(); }
+  absl::StatusOr<writer::Written> PassOver(uint64_t position) override {
+    return writer_.PassOver(position);
+  }
   const writer::Seat& seat() const override { return writer_.seat(); }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 #include "server/pipeline/pipeline_impl.h"
 
@@ -47,6 +48,10 @@ absl::Status PipelineOptions::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat("batch_bytes_max is ", batch_bytes_max,
                                                    ": must be at least ", kBatchBytesMin));
   }
+  if (look_every <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("look_every is ", absl::FormatDuration(look_every), ": must be above zero"));
+  }
   HOLDFAST_RETURN_IF_ERROR(retry.Validate());
   return writer.Validate();
 }
@@ -66,9 +71,11 @@ PipelineImpl::PipelineImpl(const PipelineOptions& options, std::vector<event::La
       journal_(journal),
       clock_(clock),
       metrics_(metrics),
+      look_every_(options.look_every),
       recovered_heads_(journal.recovered_heads()),
       lane_numbers_(std::move(lanes)),
       memory_(options.memory_bytes_max, static_cast<int>(lane_numbers_.size())),
+      streams_(clock),
       progress_(lane_numbers_, recovered_heads_, journal.Status().last_offset,
                 journal.producers()) {
   LaneListener* const listener = this;
@@ -88,7 +95,7 @@ PipelineImpl::~PipelineImpl() { Stop(); }
 
 void PipelineImpl::Start() {
   for (const event::Lane lane : lane_numbers_) lanes_[lane]->Start();
-  housekeeper_ = std::thread([this] { Housekeep(); });
+  housekeeper_ = clock_.StartThread([this] { Housekeep(); });
   journal_.Start(this);
 }
 
@@ -99,7 +106,7 @@ uint64_t PipelineImpl::Attach(const event::Id& producer, StreamObserver* observe
     streams_.Attach(producer, observer, progress_.Of(producer), ended_);
   }
   Poke();
-  return journal_.LastSequence(producer);
+  return journal_.LastSequence(producer) + HOLDFAST_SEEDED_BUG(kResumeAfterOneTooHigh);
 }
 
 void PipelineImpl::Detach(const event::Id& /*producer*/, StreamObserver* observer) {
@@ -190,7 +197,8 @@ PipelineStatus PipelineImpl::Status() const {
 }
 
 bool PipelineImpl::IsDrained() const {
-  return progress_.AllSettled() && (in_journal_ == 0 || !ended_.ok());
+  const bool settled = progress_.AllSettled() || HOLDFAST_SEEDED_BUG(kDrainLeavesALaneBehind);
+  return settled && (in_journal_ == 0 || !ended_.ok());
 }
 
 bool PipelineImpl::Drain(absl::Time deadline, absl::AnyInvocable<bool()> give_up) {
@@ -241,7 +249,7 @@ void PipelineImpl::Stop() {
     housekeeper_stops_ = true;
   }
   if (housekeeper_.joinable()) {
-    housekeeper_.join();  // It delivers once more.
+    housekeeper_.Join();  // It delivers once more.
   } else {
     Deliver();
   }

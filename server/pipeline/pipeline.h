@@ -45,6 +45,11 @@ struct PipelineOptions {
   // The most bytes of events in one transaction.
   size_t batch_bytes_max = size_t{4} << 20;
 
+  // How often a lane without events compares its row in the database with what it wrote, which
+  // costs a small transaction. Larger than the journal's retention: what a failover lost may be
+  // gone from the journal when it is noticed.
+  absl::Duration look_every = absl::Seconds(30);
+
   flow::RetryOptions retry;
   writer::WriterOptions writer;
 

@@ -13,7 +13,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -75,6 +74,7 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
 
   void Housekeep();
   void Tick();
+  void AskLanesToLook();
   void Export();
   void Poke();
   bool IsPoked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(housekeeper_mu_) {
@@ -84,6 +84,7 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
   journal::Journal& journal_;
   base::Clock& clock_;
   metrics::Metrics& metrics_;
+  const absl::Duration look_every_;
   const journal::LanePositions recovered_heads_;
   const std::vector<event::Lane> lane_numbers_;
   Memory memory_;
@@ -104,7 +105,8 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
 
   absl::Mutex stop_mu_;
   bool stopped_ ABSL_GUARDED_BY(stop_mu_) = false;
-  std::thread housekeeper_;
+  base::Thread housekeeper_;
+  absl::Time next_look_ = absl::InfiniteFuture();  // The housekeeper's own.
 
   // By number; null for those not in use. Last: the lanes' events are counted in memory_.
   std::array<std::unique_ptr<Lane>, event::kLaneCount> lanes_;

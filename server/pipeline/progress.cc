@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/base/check.h"
+#include "server/base/seeded_bug.h"
 
 namespace holdfast::pipeline {
 
@@ -95,7 +96,9 @@ bool Progress::Update(const event::Id& id) {
   const auto it = producers_.find(id);
   if (it == producers_.end() || !it->second.in_ledger) return false;
   Reached& reached = it->second.reached;
-  const uint64_t committed = ledger_.CommittedThrough(id);
+  const uint64_t committed = HOLDFAST_SEEDED_BUG(kCommittedBeforeCommit)
+                                 ? reached.journaled_through
+                                 : ledger_.CommittedThrough(id);
   if (committed <= reached.committed_through) return false;
   reached.committed_through = committed;
   return true;

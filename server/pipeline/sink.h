@@ -26,6 +26,8 @@ class Sink {
   virtual ~Sink() = default;
   virtual absl::Status Open() = 0;
   virtual absl::StatusOr<writer::Written> Write(absl::Span<const event::Accepted> events) = 0;
+  virtual absl::StatusOr<writer::Written> Look() = 0;
+  virtual absl::StatusOr<writer::Written> PassOver(uint64_t position) = 0;
   // REQUIRES: Open has succeeded.
   virtual const writer::Seat& seat() const = 0;
 };

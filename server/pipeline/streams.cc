@@ -42,8 +42,8 @@ void Streams::Detach(StreamObserver* observer) {
   stream->wants_room = false;
   const auto current = by_producer_.find(stream->producer);
   if (current != by_producer_.end() && current->second == stream) by_producer_.erase(current);
-  mu_.Await(absl::Condition(
-      +[](Stream* waited_for) { return !waited_for->delivering; }, stream.get()));
+  clock_.Await(mu_, absl::Condition(
+                        +[](Stream* waited_for) { return !waited_for->delivering; }, stream.get()));
 }
 
 Streams::Stream* Streams::Of(const event::Id& producer) {

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 
+#include "server/base/clock.h"
 #include "server/event/event_id.h"
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/progress.h"
@@ -27,6 +28,8 @@ namespace holdfast::pipeline {
 // Thread-safe. Only Deliver calls observers; it must be called without any lock after posting.
 class Streams final {
  public:
+  explicit Streams(base::Clock& clock) : clock_(clock) {}
+
   // Ends the producer's earlier stream. Posts what is reached so far, or `ended` if that is not OK.
   // REQUIRES: `observer` is not attached.
   void Attach(const event::Id& producer, StreamObserver* observer, const Reached& reached,
@@ -74,6 +77,8 @@ class Streams final {
   void DeliverOne(const StreamPtr& stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The producer's stream, made ready; null if there is none or it is to end.
   Stream* Of(const event::Id& producer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  base::Clock& clock_;
 
   mutable absl::Mutex mu_;
   absl::flat_hash_map<StreamObserver*, StreamPtr> streams_ ABSL_GUARDED_BY(mu_);

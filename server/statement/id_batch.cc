@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "server/base/check.h"
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 
 namespace holdfast::statement {
@@ -123,7 +124,7 @@ absl::Status IdBatch::Learn(const mysql::ResultRow& answer) {
     return absl::InternalError("the database answered with an id that was not asked for");
   }
   const auto index = static_cast<size_t>(row - rows_.begin());
-  if (tag == tag_) return absl::OkStatus();
+  if (tag == tag_ || HOLDFAST_SEEDED_BUG(kDedupeOnlyWithinABatch)) return absl::OkStatus();
   const auto compare = [content_hash = content_hash](uint64_t own_hash) {
     return own_hash == content_hash ? Fate::kDuplicate : Fate::kConflict;
   };

@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 
+#include "server/base/seeded_bug.h"
 #include "server/event/event_id.h"
 #include "server/event/window.h"
 
@@ -186,7 +187,7 @@ std::vector<Call> UsageBatch::Counters() {
   std::vector<Sums> sums;
   absl::flat_hash_map<StatsKey, uint32_t> index;
   for (size_t i = 0; i < events_.size(); ++i) {
-    if (fates_[i] != Fate::kNew) continue;
+    if (fates_[i] != Fate::kNew && !HOLDFAST_SEEDED_BUG(kCountersFromSentRows)) continue;
     const v1::Event& event = *events_[i].event;
     const v1::UsageEvent& usage = event.usage();
     const StatsKey key = {usage.api_key_id(), usage.account_id(), usage.model(),
@@ -199,8 +200,8 @@ std::vector<Call> UsageBatch::Counters() {
   // Sorted by number: the sums themselves are too large to move about.
   std::vector<uint32_t> order(sums.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(),
-            [&sums](uint32_t a, uint32_t b) { return sums[a].key < sums[b].key; });
+  const auto by_key = [&sums](uint32_t a, uint32_t b) { return sums[a].key < sums[b].key; };
+  if (!HOLDFAST_SEEDED_BUG(kUnsortedCounters)) std::sort(order.begin(), order.end(), by_key);
   Call call;
   call.statement = AddStats();
   call.rows.columns = kStatsColumns.size();

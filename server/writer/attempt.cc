@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "server/base/check.h"
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 #include "server/mysql/errors.h"
 
@@ -68,7 +69,7 @@ absl::Status Attempt::Move(Transaction& transaction) {
   HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed,
                             transaction.ExecuteAll(statement::MoveLane(
                                 key_, from_, events_.back().ordinal, events_.size(), now_)));
-  if (changed == 1) {
+  if (changed == 1 || HOLDFAST_SEEDED_BUG(kCompareAndSetIgnored)) {
     moved_ = true;
     return absl::OkStatus();
   }
@@ -193,8 +194,8 @@ absl::Status Attempt::Correct(Transaction& transaction) {
   to_.quarantined += quarantined;
   to_.adjusted += static_cast<int64_t>(to_.position - from_.position - events_.size());
   if (tally.duplicate + quarantined == 0) return absl::OkStatus();
-  return transaction.ExecuteAll(statement::CorrectLane(key_, tally.duplicate, quarantined))
-      .status();
+  const uint64_t counted = HOLDFAST_SEEDED_BUG(kQuarantinedNotCounted) ? 0 : quarantined;
+  return transaction.ExecuteAll(statement::CorrectLane(key_, tally.duplicate, counted)).status();
 }
 
 std::vector<Rejection> Attempt::TakeRejections() {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 #include "server/mysql/errors.h"
 
@@ -23,7 +24,10 @@ class Bisection {
 
  private:
   static bool IsRejection(const absl::Status& status) {
-    return !status.ok() && mysql::VerdictOf(status) == flow::Verdict::kReject;
+    if (status.ok()) return false;
+    const flow::Verdict verdict = mysql::VerdictOf(status);
+    if (HOLDFAST_SEEDED_BUG(kOutageQuarantines) && verdict == flow::Verdict::kOutage) return true;
+    return verdict == flow::Verdict::kReject;
   }
 
   absl::Status Try(size_t first, size_t count) {
@@ -45,6 +49,7 @@ class Bisection {
     if (left_tried.ok()) return Split(first + left, count - left, rejection);
     if (!IsRejection(left_tried)) return left_tried;
     HOLDFAST_RETURN_IF_ERROR(Split(first, left, left_tried));
+    if (HOLDFAST_SEEDED_BUG(kBisectingDropsTheGoodHalf)) return absl::OkStatus();
     return Insert(first + left, count - left);
   }
 

@@ -7,6 +7,7 @@
 
 #include "server/base/check.h"
 #include "server/base/log.h"
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 #include "server/event/kind.h"
 #include "server/mysql/errors.h"
@@ -205,9 +206,12 @@ absl::StatusOr<Written> LaneWriter::Commit(Transaction& transaction, Attempt& at
   Written written;
   written.done = events.size();
   written.rejections = attempt.TakeRejections();
-  if (absl::Status committed = transaction.Commit(); !committed.ok()) {
+  absl::Status committed = transaction.Commit();
+  if (HOLDFAST_SEEDED_BUG(kLostCommitTakenForDone)) committed = absl::OkStatus();
+  if (!committed.ok()) {
     // Remembered whatever the verdict: believed only if the row says that it happened.
     in_doubt_ = InDoubt{attempt.to().position, std::move(written.rejections)};
+    if (HOLDFAST_SEEDED_BUG(kLostCommitTakenForFailed)) in_doubt_.reset();
     if (mysql::VerdictOf(committed) == Verdict::kUnknown) metrics_.commits_unknown->Increment();
     return Fail(std::move(committed));
   }
@@ -218,13 +222,58 @@ absl::StatusOr<Written> LaneWriter::Commit(Transaction& transaction, Attempt& at
   return written;
 }
 
+absl::StatusOr<Written> LaneWriter::Look() {
+  HOLDFAST_CHECK(is_open());
+  return PassOver(seat_->position);
+}
+
+absl::StatusOr<Written> LaneWriter::PassOver(uint64_t position) {
+  HOLDFAST_CHECK(is_open() && position >= seat_->position);
+  if (reopening_) return Reopen();
+  std::optional<LaneRow> found;
+  {
+    HOLDFAST_ASSIGN_OR_RETURN(
+        const std::unique_ptr<Transaction> transaction,
+        Transaction::Begin(sessions_, clock_.Steady() + options_.rent_timeout));
+    auto touched = TouchRow(*transaction, position);
+    if (!touched.ok()) return Fail(std::move(touched).status());
+    found = *std::move(touched);
+  }
+  // There already: a former attempt, whose answer was lost, had moved it.
+  const bool is_there = found.has_value() && found->journal_id == options_.journal_id &&
+                        found->epoch == seat_->epoch && found->position == position;
+  if (!is_there) return NotMoved(found, {});
+  TakeSeat(*found);
+  return Written();
+}
+
+// A move by no event: it matches what a batch's would match. Returns the row as it is.
+absl::StatusOr<std::optional<LaneRow>> LaneWriter::TouchRow(Transaction& transaction,
+                                                            uint64_t position) {
+  const statement::LaneKey key = {options_.writer_id, name_};
+  LaneRow row = ToRow(*seat_, options_.journal_id);
+  HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed, transaction.ExecuteAll(statement::MoveLane(
+                                                        key, row, position, 0, clock_.Now())));
+  if (changed == 1) {
+    HOLDFAST_RETURN_IF_ERROR(transaction.Commit());
+    row.adjusted += static_cast<int64_t>(position - row.position);
+    row.position = position;
+    return std::optional<LaneRow>(row);
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(const std::vector<mysql::ResultRow> answer,
+                            transaction.Query(statement::LockLane(key)));
+  if (answer.empty()) return std::optional<LaneRow>();
+  HOLDFAST_ASSIGN_OR_RETURN(row, statement::ReadLane(answer.front()));
+  return std::optional<LaneRow>(row);
+}
+
 absl::StatusOr<Written> LaneWriter::NotMoved(const std::optional<LaneRow>& found,
                                              absl::Span<const event::Accepted> events) {
   const bool is_ours = found.has_value() && found->journal_id == options_.journal_id;
   // Gone, or from before this writer took the lane: a failover lost even that.
   if (!found.has_value() || (is_ours && found->epoch < seat_->epoch)) return Reopen();
   Written written;
-  if (!is_ours || found->epoch != seat_->epoch) {
+  if ((!is_ours || found->epoch != seat_->epoch) && !HOLDFAST_SEEDED_BUG(kFencingIgnored)) {
     written.kind = Written::Kind::kFenced;
     return written;
   }

@@ -116,6 +116,17 @@ class LaneWriter final {
   // seat().position.
   absl::StatusOr<Written> Write(absl::Span<const event::Accepted> events);
 
+  // Compares the row with the seat while there is nothing to write, and touches it, so that a
+  // server which can no longer be written to is left. kCommitted, with `done` 0: it is as this
+  // writer left it. All else as in Write; a failure leaves nothing in doubt.
+  // REQUIRES: is_open(); the last Write, if any, did not fail.
+  absl::StatusOr<Written> Look();
+
+  // As Look, and moves the row to `position`: all up to there is settled or lost with a damaged
+  // part of the journal, and what is lost is booked as adjusted.
+  // REQUIRES: as Look; `position` is not below seat().position.
+  absl::StatusOr<Written> PassOver(uint64_t position);
+
   // REQUIRES: is_open().
   const Seat& seat() const { return *seat_; }
 
@@ -131,6 +142,8 @@ class LaneWriter final {
                                     const absl::Status* condemned);
   absl::StatusOr<Written> Commit(Transaction& transaction, Attempt& attempt,
                                  absl::Span<const event::Accepted> events);
+  absl::StatusOr<std::optional<statement::LaneRow>> TouchRow(Transaction& transaction,
+                                                             uint64_t position);
   absl::StatusOr<Written> NotMoved(const std::optional<statement::LaneRow>& found,
                                    absl::Span<const event::Accepted> events);
   absl::StatusOr<Written> Reopen();

@@ -5,6 +5,7 @@
 #include "absl/memory/memory.h"
 
 #include "server/base/check.h"
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 #include "server/flow/verdict.h"
 #include "server/mysql/errors.h"
@@ -35,6 +36,10 @@ bool Transaction::LinkIsLost() const {
 }
 
 void Transaction::End() {
+  if (HOLDFAST_SEEDED_BUG(kNoRollbackOnRetry) && !failure_.ok() &&
+      mysql::VerdictOf(failure_) == Verdict::kRetry) {
+    return;
+  }
   if (!LinkIsLost() && session_->Rollback().ok()) {
     if (!failure_.ok() && mysql::VerdictOf(failure_) == Verdict::kElsewhere) session_.Condemn();
     return;

@@ -6,15 +6,11 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 
-#include "client/client.h"
 #include "server/base/clock.h"
 #include "server/base/status_macros.h"
 #include "server/event/event_id.h"
@@ -26,27 +22,16 @@
 namespace holdfast::bench {
 namespace {
 
-// Runs `body(index)` on as many threads and returns the time of all together, or the first failure.
-absl::StatusOr<absl::Duration> TimeThreads(size_t count,
-                                           absl::FunctionRef<absl::Status(size_t)> body) {
-  absl::Mutex mu;
-  absl::Status failure;
-  const absl::Time begin = base::SystemClock().Steady();
-  std::vector<std::thread> threads;
+// Before the clock starts: connecting is not what is measured.
+absl::StatusOr<std::vector<mysql::Rented>> RentAll(mysql::Pool& pool, size_t count) {
+  std::vector<mysql::Rented> sessions;
   for (size_t i = 0; i < count; ++i) {
-    threads.emplace_back([&, i] {
-      const absl::Status status = body(i);
-      absl::MutexLock lock(&mu);
-      failure.Update(status);
-    });
+    auto session = pool.Rent(base::SystemClock().Steady() + absl::Seconds(30));
+    HOLDFAST_RETURN_IF_ERROR(session.status());
+    sessions.push_back(std::move(*session));
   }
-  for (std::thread& thread : threads) thread.join();
-  const absl::Duration taken = base::SystemClock().Steady() - begin;
-  if (!failure.ok()) return failure;
-  return taken;
+  return sessions;
 }
-
-absl::Time RentDeadline() { return base::SystemClock().Steady() + absl::Seconds(30); }
 
 absl::Status WriteBare(mysql::Session& session, const std::vector<event::Accepted>& events) {
   const auto batch =
@@ -63,13 +48,30 @@ absl::StatusOr<absl::Duration> BareBulk(const Setting& setting,
                                         const std::vector<v1::Event>& events) {
   metrics::Metrics metrics("bench");
   mysql::Pool pool(setting.database, base::SystemClock(), metrics);
-  std::vector<LaneWork> work =
+  const std::vector<LaneWork> work =
       MakeLaneWork(events, setting.connections, setting.rows, base::SystemClock().Now());
+  HOLDFAST_ASSIGN_OR_RETURN(std::vector<mysql::Rented> sessions, RentAll(pool, work.size()));
   return TimeThreads(work.size(), [&](size_t index) -> absl::Status {
-    auto session = pool.Rent(RentDeadline());
-    HOLDFAST_RETURN_IF_ERROR(session.status());
     for (const auto& batch : work[index].batches) {
-      HOLDFAST_RETURN_IF_ERROR(WriteBare(**session, batch));
+      HOLDFAST_RETURN_IF_ERROR(WriteBare(*sessions[index], batch));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<absl::Duration> Autocommit(const Setting& setting,
+                                          const std::vector<v1::Event>& events) {
+  metrics::Metrics metrics("bench");
+  mysql::Pool pool(setting.database, base::SystemClock(), metrics);
+  const std::vector<LaneWork> work =
+      MakeLaneWork(events, setting.connections, 1, base::SystemClock().Now());
+  HOLDFAST_ASSIGN_OR_RETURN(std::vector<mysql::Rented> sessions, RentAll(pool, work.size()));
+  return TimeThreads(work.size(), [&](size_t index) -> absl::Status {
+    for (const auto& batch : work[index].batches) {
+      const auto row =
+          statement::Batch::Make(event::KindOf(*batch.front().event), batch, {.tag = 1});
+      const statement::Call& raw = row->raw();
+      HOLDFAST_RETURN_IF_ERROR(sessions[index]->Execute(*raw.statement, raw.rows, 0, 1).status());
     }
     return absl::OkStatus();
   });
@@ -79,20 +81,25 @@ absl::StatusOr<absl::Duration> InProcess(const Setting& setting,
                                          const std::vector<v1::Event>& events) {
   metrics::Metrics metrics("bench");
   mysql::Pool pool(setting.database, base::SystemClock(), metrics);
-  std::vector<LaneWork> work =
+  const std::vector<LaneWork> work =
       MakeLaneWork(events, setting.connections, setting.rows, base::SystemClock().Now());
   writer::WriterOptions options;
   options.writer_id = event::FormatUuid(event::RandomUuid());
   options.journal_id = event::RandomUuid();
   options.rows_max = static_cast<int>(setting.rows);
+  std::vector<std::unique_ptr<writer::LaneWriter>> lanes;
+  for (const LaneWork& lane : work) {
+    lanes.push_back(std::make_unique<writer::LaneWriter>(options, lane.lane, 0, pool,
+                                                         base::SystemClock(), metrics));
+    HOLDFAST_RETURN_IF_ERROR(lanes.back()->Open());
+  }
   return TimeThreads(work.size(), [&](size_t index) -> absl::Status {
-    writer::LaneWriter lane(options, work[index].lane, 0, pool, base::SystemClock(), metrics);
-    HOLDFAST_RETURN_IF_ERROR(lane.Open());
     for (const auto& batch : work[index].batches) {
-      const auto written = lane.Write(batch);
+      const auto written = lanes[index]->Write(batch);
       HOLDFAST_RETURN_IF_ERROR(written.status());
-      if (written->done != batch.size())
+      if (written->done != batch.size()) {
         return absl::InternalError("a batch was not written whole");
+      }
     }
     return absl::OkStatus();
   });
@@ -106,7 +113,7 @@ absl::StatusOr<absl::Duration> LoadData(const Setting& setting,
     for (const std::string& file : files) std::remove(file.c_str());
   };
   for (size_t first = 0; first < events.size(); first += kFileRows) {
-    files.push_back(absl::StrCat("/tmp/holdfast-bench-", getpid(), "-", first, ".tsv"));
+    files.push_back(absl::StrCat(setting.folder, "/rows-", first, ".tsv"));
     std::ofstream out(files.back());
     for (size_t i = first; i < std::min(events.size(), first + kFileRows); ++i) {
       const v1::MessageEvent& message = events[i].message();
@@ -143,28 +150,6 @@ absl::StatusOr<absl::Duration> LoadData(const Setting& setting,
     }
     return absl::OkStatus();
   });
-}
-
-absl::StatusOr<absl::Duration> EndToEnd(const Setting& setting,
-                                        const std::vector<v1::Event>& events) {
-  client::Options options;
-  options.target = setting.target;
-  options.ack_level = v1::ACK_LEVEL_COMMITTED;
-  HOLDFAST_ASSIGN_OR_RETURN(const auto gateway, client::Client::Connect(options));
-  HOLDFAST_RETURN_IF_ERROR(gateway->WaitOpened(absl::Seconds(30)).status());
-  std::atomic<size_t> failed = 0;
-  const absl::Time begin = base::SystemClock().Steady();
-  for (const v1::Event& event : events) {
-    HOLDFAST_RETURN_IF_ERROR(
-        gateway->Send(event, absl::Minutes(5), [&failed](const absl::Status& status) {
-          if (!status.ok()) ++failed;
-        }));
-  }
-  HOLDFAST_RETURN_IF_ERROR(gateway->Flush(absl::Minutes(5)));
-  const absl::Duration taken = base::SystemClock().Steady() - begin;
-  HOLDFAST_RETURN_IF_ERROR(gateway->Close(absl::Seconds(30)));
-  if (failed != 0) return absl::DataLossError(absl::StrCat(failed.load(), " events were refused"));
-  return taken;
 }
 
 }  // namespace holdfast::bench

@@ -1,5 +1,6 @@
 #include "tests/bench/workload.h"
 
+#include <array>
 #include <map>
 #include <string>
 #include <utility>
@@ -62,7 +63,61 @@ void FillMessage(uint64_t number, uint64_t keys, v1::MessageEvent* message) {
   message->set_direction(v1::DIRECTION_IN);
 }
 
+std::array<uint32_t, 256> MakeCrcTable() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t i = 0; i < table.size(); ++i) {
+    uint32_t value = i;
+    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? 0xedb88320 : 0);
+    table[i] = value;
+  }
+  return table;
+}
+
+// As SQL's CRC32().
+uint32_t Crc32(absl::string_view text) {
+  static const std::array<uint32_t, 256> table = MakeCrcTable();
+  uint32_t crc = ~uint32_t{0};
+  for (const char c : text) crc = table[(crc ^ static_cast<uint8_t>(c)) & 0xff] ^ (crc >> 8);
+  return ~crc;
+}
+
+std::string RowText(const v1::UsageEvent& usage, int64_t occurred_at) {
+  std::string id = usage.event_id();
+  std::erase(id, '-');
+  return absl::StrCat(
+      absl::StrCat(id, "|", usage.api_key_id(), "|", usage.account_id(), "|", usage.account_type(),
+                   "|", usage.model(), "|", usage.request_id(), "|", usage.endpoint(), "|",
+                   usage.method(), "|", usage.status_code()),
+      absl::StrCat("|", usage.stream() ? 1 : 0, "|", usage.duration_ms(), "|", usage.input_tokens(),
+                   "|", usage.output_tokens(), "|", usage.cache_read_tokens(), "|",
+                   usage.cost_micros(), "|", usage.real_cost_micros(), "|", occurred_at));
+}
+
+std::string RowText(const v1::MessageEvent& message, int64_t occurred_at) {
+  return absl::StrCat(message.ig_message_id(), "|", message.ig_sender_id(), "|",
+                      message.ig_recipient_id(), "|", message.text(), "|", message.timestamp_ms(),
+                      "|", message.conversation_id(), "|in|", occurred_at);
+}
+
 }  // namespace
+
+void AddTo(Expectation* expectation, const std::vector<v1::Event>& events) {
+  for (const v1::Event& event : events) {
+    const int64_t occurred_at = event.occurred_at().seconds();
+    ++expectation->rows;
+    if (event.has_message()) {
+      expectation->checksum += Crc32(RowText(event.message(), occurred_at));
+      continue;
+    }
+    const v1::UsageEvent& usage = event.usage();
+    expectation->checksum += Crc32(RowText(usage, occurred_at));
+    expectation->input_tokens += static_cast<uint64_t>(usage.input_tokens());
+    expectation->output_tokens += static_cast<uint64_t>(usage.output_tokens());
+    expectation->cache_read_tokens += static_cast<uint64_t>(usage.cache_read_tokens());
+    expectation->cost_micros += static_cast<uint64_t>(usage.cost_micros());
+    expectation->real_cost_micros += static_cast<uint64_t>(usage.real_cost_micros());
+  }
+}
 
 std::vector<v1::Event> MakeEvents(event::Kind kind, uint64_t first, size_t count, uint64_t keys) {
   std::vector<v1::Event> events(count);

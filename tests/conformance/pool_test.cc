@@ -343,6 +343,24 @@ TEST_F(PoolTest, ManyThreadsShareAFewConnections) {
   EXPECT_EQ(pool.Status().in_use, 0u);
 }
 
+TEST_F(PoolTest, AConnectionThatMetTheServersLimitIsReplacedAsTheLimitMayHaveBeenRaised) {
+  Pool pool(options_, clock_, metrics_);
+  {
+    auto rented = Rent(pool);
+    ASSERT_OK(rented);
+    Statement select;
+    select.table = "none";
+    select.head = "SELECT ?";
+    select.columns = {ColumnType::kBinary};
+    const std::string large((*rented)->statement_bytes_max(), 'x');
+    const Rows rows = {1, {absl::string_view(large)}};
+    EXPECT_EQ(ErrorOf((*rented)->Execute(select, rows, 0, 1).status())->error_number, 1153u);
+  }
+  EXPECT_EQ(pool.Status().idle, 0u);
+  EXPECT_OK(Rent(pool));
+  EXPECT_EQ(pool.Status().idle, 1u);
+}
+
 // Servers of their own, that can be misconfigured and killed.
 
 TEST_F(PoolTest, AReadOnlyServerIsPassedOverAndLeftWhenItTurnsReadOnly) {

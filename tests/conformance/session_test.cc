@@ -351,6 +351,20 @@ TEST_P(SessionTest, RandomRowsComeBackAsTheyWereSent) {
   }
 }
 
+TEST_P(SessionTest, ATransactionThatTheServerEndedWithoutAnErrorIsNotGoneOnWith) {
+  Create("id BIGINT PRIMARY KEY, n BIGINT");
+  ASSERT_OK(session_->Begin());
+  Statement ends;  // As any change of a table does.
+  ends.table = "t";
+  ends.head = "ALTER TABLE t ADD m BIGINT";
+  const absl::Status ended = session_->Execute(ends, Rows(), 0, 1).status();
+  EXPECT_EQ(VerdictOf(ended), Verdict::kRetry);
+  EXPECT_FALSE(session_->in_transaction());
+  EXPECT_OK(session_->Rollback());
+  EXPECT_OK(session_->Begin());
+  EXPECT_OK(session_->Rollback());
+}
+
 TEST_P(SessionTest, AStatementThatIsTooLargeIsRejectedWithoutBreakingTheLink) {
   Create("id BIGINT PRIMARY KEY, b LONGBLOB");
   const Statement insert = Insert("id, b", {ColumnType::kInt64, ColumnType::kBinary});

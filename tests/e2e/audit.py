@@ -6,6 +6,7 @@ worked out here again, from the contract alone.
 
 import datetime
 import hashlib
+import itertools
 import json
 import re
 import subprocess
@@ -94,17 +95,22 @@ class Expectation:
     """What a file of events must leave behind."""
 
     def __init__(self):
-        self.events = self.refused = self.duplicate = self.conflicts = 0
+        self.events = self.refused = self.duplicate = self.conflicts = self.lost = 0
         self.usage = {}     # Stored id -> (cost, key, hash of the content).
         self.stats = {}     # (api key, account, model, hour) -> sums.
         self.messages = {}  # Id -> checksum of the text.
         self.limits = {}    # (identifier, window, route, start) -> [count, end].
         self._hits = {}     # Stored id -> what it said.
 
-    def read(self, path):
+    def read(self, path, count=None, lost=()):
+        """Reads the first `count` lines, all if None. Those whose numbers (from 1) are in `lost`
+        were accepted and then destroyed on the disk: they must have left nothing behind."""
         with open(path, encoding="utf-8") as lines:
-            for line in lines:
-                if line.strip():
+            for number, line in enumerate(itertools.islice(lines, count), 1):
+                if number in lost:
+                    self.events += 1
+                    self.lost += 1
+                elif line.strip():
                     self.add(line)
         return self
 
@@ -195,37 +201,107 @@ class Difference(AssertionError):
     """What is in the tables is not what was sent."""
 
 
-def _compare(name, expected, found):
-    if expected == found:
-        return
-    missing = [key for key in expected if key not in found]
-    extra = [key for key in found if key not in expected]
-    wrong = [(key, expected[key], found[key]) for key in expected
-             if key in found and expected[key] != found[key]]
-    raise Difference(f"{name}: {len(missing)} missing {missing[:3]}, {len(extra)} too many "
-                     f"{extra[:3]}, {len(wrong)} wrong (key, expected, found) {wrong[:3]}")
+class Findings:
+    """What differs, in words and in events. An event may be counted once for its row and once for
+    what its row adds to a counter."""
+
+    def __init__(self):
+        self.lost = self.doubled = self.phantom = 0
+        self.words = []
+
+    def table(self, name, expected, found, weight, surplus):
+        """Compares a table. `weight(value)`: for how many events a row stands. `surplus(expected,
+        found)`: how many too many (above 0) or too few a row that is there shows; None if it is
+        not what was sent."""
+        if expected == found:
+            return
+        missing = [key for key in expected if key not in found]
+        extra = [key for key in found if key not in expected]
+        wrong = [(key, expected[key], found[key]) for key in expected
+                 if key in found and expected[key] != found[key]]
+        self.lost += sum(weight(expected[key]) for key in missing)
+        self.phantom += sum(weight(found[key]) for key in extra)
+        for _, its, has in wrong:
+            more = surplus(its, has)
+            self.phantom += more is None
+            self.doubled += max(0, more or 0)
+            self.lost += max(0, -(more or 0))
+        self.words.append(
+            f"{name}: {len(missing)} missing {missing[:3]}, {len(extra)} too many {extra[:3]}, "
+            f"{len(wrong)} wrong (key, expected, found) {wrong[:3]}")
+
+    def number(self, name, expected, found):
+        if expected != found:
+            self.lost += max(0, expected - found)
+            self.doubled += max(0, found - expected)
+            self.words.append(f"{name}: expected {expected}, found {found}")
+
+
+def _one(_):
+    return 1
+
+
+def _not_what_was_sent(*_):
+    return None
+
+
+def _first(value):
+    return value[0]
+
+
+def _first_surplus(expected, found):
+    return found[0] - expected[0] or None
+
+
+def differences(expected, database):
+    """Compares every row and every counter with what is expected."""
+    findings = Findings()
+    findings.table("usage_records", {key: value[:2] for key, value in expected.usage.items()},
+                   {row[0].lower(): (int(row[1]), row[2]) for row in rows(
+                       database,
+                       "SELECT HEX(event_id), cost_micros, api_key_id FROM usage_records")},
+                   _one, _not_what_was_sent)
+    findings.table("usage_stats", expected.stats,
+                   {tuple(row[:4]): [int(value) for value in row[4:]] for row in rows(
+                       database, "SELECT api_key_id, account_id, model, stat_hour, "
+                       + ", ".join(STAT_COLUMNS) + " FROM usage_stats")},
+                   _first, _first_surplus)
+    findings.table("message", expected.messages,
+                   {row[0]: None if row[1] == "NULL" else int(row[1]) for row in rows(
+                       database, "SELECT ig_message_id, CRC32(text) FROM message")},
+                   _one, _not_what_was_sent)
+    findings.table("rate_limit_records", expected.limits,
+                   {(row[0], row[1], row[2], int(row[3])): [int(row[4]), int(row[5])]
+                    for row in rows(
+                        database, "SELECT identifier, window_type, route_path, "
+                        "TIMESTAMPDIFF(SECOND, '1970-01-01', window_start), request_count, "
+                        "TIMESTAMPDIFF(SECOND, '1970-01-01', window_end) FROM rate_limit_records")},
+                   _one, _first_surplus)
+    findings.number("holdfast_quarantine", expected.conflicts,
+                    database.number("SELECT COUNT(*) FROM holdfast_quarantine"))
+    return findings
 
 
 def compare(expected, database):
     """Raises Difference unless every row and every counter is exactly as expected."""
-    _compare("usage_records", {key: value[:2] for key, value in expected.usage.items()},
-             {row[0].lower(): (int(row[1]), row[2]) for row in rows(
-                 database, "SELECT HEX(event_id), cost_micros, api_key_id FROM usage_records")})
-    _compare("usage_stats", expected.stats,
-             {tuple(row[:4]): [int(value) for value in row[4:]] for row in rows(
-                 database, "SELECT api_key_id, account_id, model, stat_hour, "
-                 + ", ".join(STAT_COLUMNS) + " FROM usage_stats")})
-    _compare("message", expected.messages,
-             {row[0]: None if row[1] == "NULL" else int(row[1]) for row in rows(
-                 database, "SELECT ig_message_id, CRC32(text) FROM message")})
-    _compare("rate_limit_records", expected.limits,
-             {(row[0], row[1], row[2], int(row[3])): [int(row[4]), int(row[5])] for row in rows(
-                 database, "SELECT identifier, window_type, route_path, "
-                 "TIMESTAMPDIFF(SECOND, '1970-01-01', window_start), request_count, "
-                 "TIMESTAMPDIFF(SECOND, '1970-01-01', window_end) FROM rate_limit_records")})
-    quarantined = database.number("SELECT COUNT(*) FROM holdfast_quarantine")
-    if quarantined != expected.conflicts:
-        raise Difference(f"quarantine: expected {expected.conflicts}, found {quarantined}")
+    findings = differences(expected, database)
+    if findings.words:
+        raise Difference("; ".join(findings.words))
+
+
+def compare_lane_rows(books, database):
+    """Raises Difference unless each lane's row balances, and all together say what the daemon's
+    books say."""
+    names = ("position", "committed", "duplicate", "quarantined", "adjusted")
+    total = [0] * len(names)
+    for row in rows(database, f"SELECT lane, {', '.join(names)} FROM holdfast_lanes"):
+        found = [int(value) for value in row[1:]]
+        total = [sum(pair) for pair in zip(total, found)]
+        if found[0] != sum(found[1:]):
+            raise Difference(f"the row of lane {row[0]} does not balance: {found}")
+    wanted = [books["accepted"] - books["pending"]] + [books[name] for name in names[1:]]
+    if total != wanted:
+        raise Difference(f"rows of lanes: expected {wanted}, found {total} ({', '.join(names)})")
 
 
 def compare_books(expected, books):
@@ -233,7 +309,7 @@ def compare_books(expected, books):
     settled = (books["committed"] + books["duplicate"] + books["quarantined"] + books["adjusted"]
                + books["pending"])
     wanted = {"accepted": expected.accepted, "duplicate": expected.duplicate,
-              "quarantined": expected.conflicts, "pending": 0, "adjusted": 0}
+              "quarantined": expected.conflicts, "pending": 0, "adjusted": expected.lost}
     wrong = {name: (value, books[name]) for name, value in wanted.items() if books[name] != value}
     if books["accepted"] != settled or wrong:
         raise Difference(f"books: {books}; (expected, found): {wrong}")

@@ -7,6 +7,7 @@ deadline. Every process is ended by its own pid.
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import pathlib
@@ -113,7 +114,7 @@ class Session:
         self._marks += 1
         mark = f"-- mark {self._marks}"
         self.send(f"SELECT '{mark}'")
-        answer = []
+        answer, error = [], None
         while True:
             try:
                 line = self._lines.get(timeout=PATIENCE)
@@ -121,10 +122,14 @@ class Session:
                 raise Late(f"the database did not answer: {statement[:80]}") from None
             if line is None:
                 raise AssertionError(f"the connection ended in: {statement[:80]}: {answer}")
+            if line == mark and error:
+                raise AssertionError(f"{error} in: {statement[:80]}")
             if line == mark:
                 return answer
             if line.startswith("ERROR "):
-                raise AssertionError(f"{line} in: {statement[:80]}")
+                # The mark still comes.
+                error = line
+                continue
             answer.append(line)
 
     def close(self):
@@ -291,12 +296,13 @@ class Daemon:
             raise AssertionError(f"the daemon ended with {self.process.returncode}: "
                                  + self.log_tail())
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}",
-                                        timeout=10) as answer:
+            try:
+                answer = urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
                 return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             return 0, str(error)
 
     def log_tail(self):

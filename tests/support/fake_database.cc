@@ -278,14 +278,56 @@ size_t FakeDatabase::zombies() const {
   return count;
 }
 
-void FakeDatabase::EndZombies(bool commit) {
+size_t FakeDatabase::EndZombies(bool commit) {
   absl::MutexLock lock(&mu_);
+  size_t told_to_commit = 0;
   for (auto& [number, link] : links_) {
     if (!link.is_lost) continue;
     const uint64_t transaction = std::exchange(link.transaction, 0);
+    if (engine_.IsOpen(transaction) && link.commit_sent) ++told_to_commit;
     if (commit && link.commit_sent) engine_.Commit(transaction);
     engine_.Rollback(transaction);
   }
+  return told_to_commit;
+}
+
+void FakeDatabase::Orphan(uint64_t session, bool lives_on, bool commit_sent) {
+  absl::MutexLock lock(&mu_);
+  Link& link = links_.at(session);
+  link.is_lost = true;
+  link.commit_sent = commit_sent;
+  if (!lives_on) engine_.Rollback(std::exchange(link.transaction, 0));
+}
+
+bool FakeDatabase::CommitOrphan(uint64_t session) {
+  absl::MutexLock lock(&mu_);
+  Link& link = links_.at(session);
+  const bool was_open = !link.is_lost && engine_.IsOpen(link.transaction);
+  link.is_lost = true;
+  if (was_open) engine_.Commit(link.transaction);
+  link.transaction = 0;
+  return was_open;
+}
+
+uint64_t FakeDatabase::NumberOf(const mysql::Session& session) {
+  return static_cast<const FakeSession&>(session).number();
+}
+
+bool FakeDatabase::IsOpen(uint64_t session) const {
+  absl::MutexLock lock(&mu_);
+  const auto link = links_.find(session);
+  return link != links_.end() && engine_.IsOpen(link->second.transaction);
+}
+
+void FakeDatabase::ForgetIdle() {
+  absl::MutexLock lock(&mu_);
+  for (const std::unique_ptr<mysql::Session>& session : idle_) links_.erase(NumberOf(*session));
+  idle_.clear();
+}
+
+uint64_t FakeDatabase::commits() const {
+  absl::MutexLock lock(&mu_);
+  return engine_.commits();
 }
 
 void FakeDatabase::set_kill_works(bool works) {
@@ -332,6 +374,11 @@ std::vector<mysql::ResultRow> FakeDatabase::Read(absl::string_view table,
 }
 
 size_t FakeDatabase::Count(absl::string_view table) const { return Read(table, {}).size(); }
+
+bool FakeDatabase::Has(absl::string_view table, absl::string_view key) const {
+  absl::MutexLock lock(&mu_);
+  return engine_.HasCommitted(table, {std::string(key)});
+}
 
 uint64_t FakeDatabase::calls() const {
   absl::MutexLock lock(&mu_);

@@ -61,8 +61,23 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
 
   // Transactions whose sessions are gone and that still hold locks.
   size_t zombies() const;
-  // `commit`: those that were told to COMMIT do; the others roll back in any case.
-  void EndZombies(bool commit);
+  // `commit`: those that were told to COMMIT do; the others roll back in any case. Returns how many
+  // were told to.
+  size_t EndZombies(bool commit);
+  // The client of a session is gone. Its transaction rolls back, or (`lives_on`) stays open until it
+  // is killed or EndZombies; `commit_sent`: it was told to COMMIT before.
+  void Orphan(uint64_t session, bool lives_on, bool commit_sent);
+  // The same, and the COMMIT that it sent takes effect now. False if there was nothing to commit.
+  bool CommitOrphan(uint64_t session);
+  // The number of a session that is rented, as in FakeCall.
+  static uint64_t NumberOf(const mysql::Session& session);
+  // Whether a session's transaction is open.
+  bool IsOpen(uint64_t session) const;
+  // Nobody comes back for the sessions that are not rented.
+  void ForgetIdle();
+  // Commits so far, of what changed something.
+  uint64_t commits() const;
+
   // Kill reaches the server (it does not if a network is in between, or it is another server).
   void set_kill_works(bool works);
 
@@ -81,6 +96,8 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
   std::vector<mysql::ResultRow> Read(absl::string_view table,
                                      const std::vector<std::string>& columns) const;
   size_t Count(absl::string_view table) const;
+  // Whether there is a committed row whose primary key is this one value, of bytes.
+  bool Has(absl::string_view table, absl::string_view key) const;
 
   uint64_t calls() const;
   // Statements on `table` that were tried.

@@ -61,6 +61,13 @@ std::vector<mysql::ResultRow> FakeEngine::ReadCommitted(
   return rows;
 }
 
+bool FakeEngine::HasCommitted(absl::string_view table, const Key& key) const {
+  const auto found = tables_.find(table);
+  if (found == tables_.end()) FakeSqlFailure("names a table that is not there", table);
+  const auto slot = found->second.slots.find(key);
+  return slot != found->second.slots.end() && slot->second.committed.has_value();
+}
+
 uint64_t FakeEngine::Begin() {
   transactions_[++last_transaction_];
   return last_transaction_;
@@ -89,6 +96,7 @@ void FakeEngine::Release(uint64_t transaction, bool commit) {
   }
   transactions_.erase(found);
   if (!commit || changes.empty()) return;
+  ++commits_;
   history_.push_back(std::move(changes));
   if (history_.size() > kHistory) history_.pop_front();
 }

@@ -48,9 +48,13 @@ class FakeEngine {
   // transaction is open.
   void UndoCommits(size_t count);
   static constexpr size_t kHistory = 4096;
+  // Commits so far that changed something.
+  uint64_t commits() const { return commits_; }
 
   std::vector<mysql::ResultRow> ReadCommitted(absl::string_view table,
                                               const std::vector<std::string>& columns) const;
+
+  bool HasCommitted(absl::string_view table, const Key& key) const;
 
   FakeTable& table(absl::string_view name);
   void Drop(absl::string_view name) { dropped_.insert(std::string(name)); }
@@ -99,6 +103,7 @@ class FakeEngine {
   uint64_t running_ = 0;      // The transaction of the statement under way.
   std::vector<Change> undo_;  // Of the statement under way.
   std::deque<std::vector<Change>> history_;
+  uint64_t commits_ = 0;
 };
 
 }  // namespace holdfast::test

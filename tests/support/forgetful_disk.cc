@@ -200,6 +200,11 @@ void ForgetfulDisk::PowerOff() {
   power_ = false;
 }
 
+bool ForgetfulDisk::is_on() const {
+  absl::MutexLock lock(&mu_);
+  return power_;
+}
+
 void ForgetfulDisk::PowerOffAfter(int calls) {
   absl::MutexLock lock(&mu_);
   calls_left_ = calls;
@@ -254,6 +259,12 @@ void ForgetfulDisk::ForgetFolder() {
 void ForgetfulDisk::FailNth(Call call, int n, absl::Status status) {
   absl::MutexLock lock(&mu_);
   failures_.push_back({call, calls_[static_cast<size_t>(call)] + n, std::move(status)});
+}
+
+void ForgetfulDisk::ForgetFailures() {
+  absl::MutexLock lock(&mu_);
+  failures_.clear();
+  calls_left_ = 0;
 }
 
 int ForgetfulDisk::calls(Call call) const {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -47,6 +48,7 @@ class ForgetfulDisk final : public disk::Disk {
     kKill,      // The process died; the system, with its page cache, went on.
   };
   void PowerOff();
+  bool is_on() const;
   // The power goes off in the middle of the `calls`-th changing call from now: a write is half
   // done.
   void PowerOffAfter(int calls);
@@ -54,11 +56,21 @@ class ForgetfulDisk final : public disk::Disk {
   // not struck yet are forgotten.
   void PowerOn(End end);
 
+  // For trying everything that a power cut may leave. What it may keep or lose, each by itself: a
+  // change of the folder, the growth of a file, a sector whose bytes differ.
+  size_t undecided() const;
+  // As PowerOn(kPowerCut); of what is undecided, that is kept whose bit is set.
+  void PowerOnKeeping(uint64_t keeps);
+  // Another disk in the same state. REQUIRES: the power is off.
+  std::unique_ptr<ForgetfulDisk> Clone() const;
+
   // Failures. The `n`-th call from now (1 is the next) of that kind fails with `status`, once. A
   // failed write has written half; after a failed sync what it should have made durable never will
   // be, though it can be read until the power is cut, and the next sync returns OK.
   enum class Call { kCreate, kOpen, kRead, kWrite, kSync, kRename, kRemove, kSyncFolder };
   void FailNth(Call call, int n, absl::Status status);
+  // What has not struck yet will not.
+  void ForgetFailures();
   int calls(Call call) const;
 
   // All files together; writes that need more fail with RESOURCE_EXHAUSTED.
@@ -103,6 +115,8 @@ class ForgetfulDisk final : public disk::Disk {
   void Store(Inode& inode, uint64_t offset, absl::string_view data)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Forget(Inode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Tells of each thing that a cut may keep, and keeps those for which `keep` returns true.
+  void Decide(const std::function<bool()>& keep) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetFolder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Coin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return (random_() & 1) != 0; }
   uint64_t UsedBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -109,6 +109,10 @@ class LayeringTest(unittest.TestCase):
                      "std::this_thread::sleep_for(d);", "std::chrono::steady_clock::now();"]:
             self.assert_fault(check, {"server/event/a.cc": code}, "base::Clock")
             self.assert_sound(check, {"server/base/a.cc": code})
+        for code in ["std::thread t;", "mu_.Await(c);", "mu->AwaitWithTimeout(c, d);"]:
+            self.assert_fault(check, {"server/pipeline/a.cc": code}, "base::Clock")
+            self.assert_sound(check, {"server/ingress/a.cc": code})
+        self.assert_sound(check, {"server/pipeline/a.cc": "clock_.Await(mu_, c);"})
         self.assert_fault(check, {"server/journal/a.cc": "::fdatasync(fd);"}, "disk::Disk")
         self.assert_sound(check, {"server/disk/a.cc": "::fdatasync(fd);"})
         self.assert_fault(check, {"server/event/a.cc": "int x = 1'000; // y\nthrow 'a';"}, ":2")

@@ -1,6 +1,7 @@
 #include "server/base/clock.h"
 
 #include <thread>
+#include <utility>
 
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
@@ -85,6 +86,27 @@ TEST(FakeClockTest, WaitsCanBeSkippedWithTheirTimeGone) {
   const absl::Time start = clock.Steady();
   clock.Sleep(absl::Hours(5));
   EXPECT_EQ(clock.Steady() - start, absl::Hours(5));
+}
+
+TEST(ThreadTest, AThreadRunsUntilItIsJoinedAndIsJoinedOnce) {
+  absl::Mutex mu;
+  bool flag = false;
+  Thread none;
+  EXPECT_FALSE(none.joinable());
+  none.Join();
+  Thread thread = SystemClock().StartThread([&] {
+    absl::MutexLock lock(&mu);
+    SystemClock().Await(mu, absl::Condition(&IsTrue, &flag));
+  });
+  EXPECT_TRUE(thread.joinable());
+  none = std::move(thread);
+  EXPECT_FALSE(thread.joinable());
+  {
+    absl::MutexLock lock(&mu);
+    flag = true;
+  }
+  none.Join();
+  EXPECT_FALSE(none.joinable());
 }
 
 }  // namespace

@@ -192,6 +192,15 @@ TEST(RelayBillingTest, WhatIsWrongIsNamed) {
   expect("\"isLongContext\":true", "\"isLongContext\":1", "context.isLongContext: ");
 }
 
+TEST(RelayBillingTest, ALineOfNothingButNestingTakesNoMoreMemoryThanItIsLong) {
+  // With its path kept at each level this would take 20 GB.
+  std::string line;
+  for (int level = 0; level < 200'000; ++level) line += "{\"\":";
+  EXPECT_THAT(ParseRelayBillingLine(line), StatusIs(kInvalid, HasSubstr("JSON")));
+  absl::StrAppend(&line, "0", std::string(200'000, '}'));
+  EXPECT_THAT(ParseRelayBillingLine(line), StatusIs(kInvalid, HasSubstr("eventId")));
+}
+
 TEST(RelayBillingTest, EveryCutLineIsAnErrorAndNothingWorse) {
   const std::string line = kBilling;
   for (size_t length = 0; length < line.size(); ++length) {

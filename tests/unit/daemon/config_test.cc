@@ -31,7 +31,7 @@ TEST(ConfigTest, TheDefaultsAreAConfiguration) {
   const Config& config = reading->config;
   EXPECT_EQ(reading->command, Command::kServe);
   EXPECT_THAT(reading->warnings, IsEmpty());
-  EXPECT_EQ(config.server.listen.ToString(), "unix:/run/holdfast/holdfast.sock");
+  EXPECT_EQ(config.server.gate.listen.ToString(), "unix:/run/holdfast/holdfast.sock");
   EXPECT_EQ(config.http.listen.ToString(), "0.0.0.0:9464");
   EXPECT_EQ(config.server.ingest.default_ack_level, v1::ACK_LEVEL_JOURNALED);
   EXPECT_EQ(config.drain_timeout, absl::Seconds(25));
@@ -79,7 +79,9 @@ TEST(ConfigTest, TheDefaultsAreThoseOfTheRooms) {
   EXPECT_EQ(config.pipeline.writer.stats_utc_offset, pipeline.writer.stats_utc_offset);
   EXPECT_EQ(config.pipeline.writer.hash_api_keys, pipeline.writer.hash_api_keys);
   const ingress::ServerOptions server;
-  EXPECT_EQ(config.server.listener.connections_max, server.listener.connections_max);
+  EXPECT_EQ(config.server.gate.admission.connections_max, server.gate.admission.connections_max);
+  EXPECT_EQ(config.server.gate.admission.peer_connections_max,
+            server.gate.admission.peer_connections_max);
   EXPECT_EQ(config.server.ingest.calls.streams_max, server.ingest.calls.streams_max);
   EXPECT_EQ(config.server.ingest.take_rate_limits, server.ingest.take_rate_limits);
 }

@@ -141,7 +141,7 @@ TEST_F(ProcessTest, AWrongValueIsAConfigurationErrorBeforeAnythingIsMade) {
 TEST_F(ProcessTest, AForeignAddressIsAConfigurationError) {
   const Ended ended = daemon_.Run({"--holdfast_listen=0.0.0.0:5555"});
   EXPECT_EQ(ended.code, kExitConfiguration);
-  EXPECT_THAT(ended.log, HasSubstr("HOLDFAST_LISTEN: \"0.0.0.0:5555\" (flag)"));
+  EXPECT_THAT(ended.log, AllOf(HasSubstr("HOLDFAST_LISTEN: "), HasSubstr("HOLDFAST_TLS_CERT_FILE")));
 }
 
 TEST_F(ProcessTest, HelpVersionAndSettingsArePrinted) {
@@ -167,7 +167,7 @@ TEST_F(ProcessTest, AnAddressThatIsTakenIsAConfigurationError) {
   std::ofstream(daemon_.folder() / "s.sock") << "not a socket";
   const Ended ended = daemon_.Run({});
   EXPECT_EQ(ended.code, kExitConfiguration) << ended.log;
-  EXPECT_THAT(ended.log, HasSubstr("not a socket"));
+  EXPECT_THAT(ended.log, HasSubstr("is no socket"));
 }
 
 TEST_F(ProcessTest, MigrationWithoutADatabaseIsUnavailable) {

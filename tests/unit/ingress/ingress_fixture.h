@@ -112,7 +112,7 @@ class IngressTest : public testing::Test {
   IngressTest() {
     folder_ = std::filesystem::path(testing::TempDir()) /
               ("ingress_" + event::FormatUuid(event::RandomUuid()));
-    options_.listen.socket_path = (folder_ / "holdfast.sock").string();
+    options_.gate.listen.socket_path = (folder_ / "holdfast.sock").string();
   }
   ~IngressTest() override {
     channel_.reset();
@@ -132,8 +132,8 @@ class IngressTest : public testing::Test {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetMaxReceiveMessageSize(-1);
-    return grpc::CreateCustomChannel(options_.listen.Target(), grpc::InsecureChannelCredentials(),
-                                     arguments);
+    return grpc::CreateCustomChannel(options_.gate.listen.Target(),
+                                     grpc::InsecureChannelCredentials(), arguments);
   }
 
   // A stream that has said Hello and was welcomed.

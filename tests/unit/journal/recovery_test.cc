@@ -174,6 +174,24 @@ TEST_F(RecoveryTest, ADamagedHeaderCopyIsReportedAndTheOtherUsed) {
   }
 }
 
+TEST_F(RecoveryTest, AHeaderThatWasWrittenToTheWrongFileHidesNoSegment) {
+  for (const uint64_t blocks : {1, 2}) {
+    MakeFiveGroups();
+    Open();
+    Hold(MakeBatch(1, 11, {kUsage}));
+    Close();
+    const std::string other = disk_.Contents(Segments().back());
+    for (uint64_t block = 0; block < blocks; ++block) {
+      disk_.Overwrite(segment_, (1 - block) * kBlockBytes, other.substr(0, kBlockBytes));
+    }
+    Open();
+    EXPECT_THAT(Corruptions(), SizeIs(blocks));
+    EXPECT_THAT(Ordinals(ReadAll(*journal_, kUsage)), ElementsAre(1, 2, 3, 4, 5, 6));
+    Close();
+    for (const std::string& name : Names()) disk_.Erase(name);
+  }
+}
+
 TEST_F(RecoveryTest, WithoutAnyHeaderTheFramesAreDeliveredAllTheSame) {
   MakeFiveGroups();
   disk_.Overwrite(segment_, 0, std::string(kFramesBegin, '\0'));
@@ -299,6 +317,17 @@ TEST_F(RecoveryTest, RecoveryOfRecoveredIsTheSame) {
     EXPECT_EQ(Corruptions()[0].first_offset, first[0].first_offset);
     EXPECT_EQ(Corruptions()[0].end_offset, first[0].end_offset);
     EXPECT_EQ(journal_->recovered_heads(), heads);
+  }
+}
+
+TEST_F(RecoveryTest, AFileThatLeavesNoNumberForNewSegmentsIsRefusedAndNotDeleted) {
+  for (const char* const ending : {"jnl", "tmp", "corrupt"}) {
+    const std::string name = absl::StrCat("1000000000000000.", ending);
+    disk_.Put(name, "");
+    EXPECT_THAT(Journal::Open(options_, disk_, clock_, TestMetrics()).status(),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(name)));
+    EXPECT_THAT(Names(), ElementsAre(name));
+    disk_.Erase(name);
   }
 }
 

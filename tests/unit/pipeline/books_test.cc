@@ -254,7 +254,7 @@ class SlowObserver final : public StreamObserver {
 };
 
 TEST(StreamsTest, WhatIsPostedDuringACallIsToldByTheThreadThatIsInItAndNobodyWaits) {
-  Streams streams;
+  Streams streams(base::SystemClock());
   SlowObserver observer;
   streams.Attach(kProducer, &observer, {}, absl::OkStatus());
   streams.PostProgress(kProducer, {1, 0});
@@ -272,7 +272,7 @@ TEST(StreamsTest, WhatIsPostedDuringACallIsToldByTheThreadThatIsInItAndNobodyWai
 }
 
 TEST(StreamsTest, DetachReturnsOnlyWhenNoCallRunsAndNoneComesAfterIt) {
-  Streams streams;
+  Streams streams(base::SystemClock());
   auto observer = std::make_unique<SlowObserver>();
   streams.Attach(kProducer, observer.get(), {}, absl::OkStatus());
   streams.PostProgress(kProducer, {1, 0});
@@ -294,7 +294,7 @@ TEST(StreamsTest, DetachReturnsOnlyWhenNoCallRunsAndNoneComesAfterIt) {
 }
 
 TEST(StreamsTest, ARejectionComesBeforeTheProgressThatWasPostedWithIt) {
-  Streams streams;
+  Streams streams(base::SystemClock());
   FakeObserver observer;
   streams.Attach(kProducer, &observer, {}, absl::OkStatus());
   streams.PostProgress(kProducer, {9, 9});
@@ -308,7 +308,7 @@ TEST(StreamsTest, ARejectionComesBeforeTheProgressThatWasPostedWithIt) {
 }
 
 TEST(StreamsTest, RoomIsToldToThoseWhoStillWantIt) {
-  Streams streams;
+  Streams streams(base::SystemClock());
   FakeObserver wants;
   FakeObserver wanted;
   streams.Attach(kProducer, &wants, {}, absl::OkStatus());

@@ -61,6 +61,29 @@ class FakeLaneSink final : public pipeline::Sink {
     return written;
   }
 
+  absl::StatusOr<writer::Written> Look() override {
+    absl::MutexLock lock(&database_->mu_);
+    Table& table = database_->tables_[lane_];
+    if (FailsNow(&table)) return Failure(table.verdict);
+    writer::Written written;
+    if (table.epoch != seat_->epoch) {
+      written.kind = writer::Written::Kind::kFenced;
+    } else if (table.position != seat_->position) {
+      written.kind = writer::Written::Kind::kReseated;
+      seat_->position = table.position;
+    }
+    return written;
+  }
+
+  absl::StatusOr<writer::Written> PassOver(uint64_t position) override {
+    absl::StatusOr<writer::Written> found = Look();
+    if (found.ok() && found->kind == writer::Written::Kind::kCommitted) {
+      absl::MutexLock lock(&database_->mu_);
+      database_->tables_[lane_].position = seat_->position = position;
+    }
+    return found;
+  }
+
   const writer::Seat& seat() const override { return *seat_; }
 
  private:

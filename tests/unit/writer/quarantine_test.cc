@@ -281,6 +281,22 @@ TEST_F(QuarantineTest, AnEventThatFitsNowhereIsAnOutageAndNotLost) {
   ASSERT_OK(writer->Write(events_.all()));
 }
 
+TEST_F(QuarantineTest, AMissingTableOrColumnSendsNothingToQuarantine) {
+  for (int id = 1; id <= 8; ++id) events_.Add(UsageOf(UuidOf(static_cast<uint64_t>(id))));
+  const auto writer = OpenWriter(kUsageLane);
+  for (const unsigned missing : {1146u, 1054u}) {
+    database_.SetFaults([&](const FakeCall& call) {
+      return call.table == "usage_records" ? FakeFault{missing, false, false} : FakeFault();
+    });
+    EXPECT_THAT(writer->Write(events_.all()), HasVerdict(Verdict::kOutage)) << missing;
+    database_.SetFaults(nullptr);
+    EXPECT_EQ(database_.Count("holdfast_quarantine"), 0u) << missing;
+    EXPECT_EQ(Row().position, 0u) << missing;
+  }
+  ASSERT_OK(writer->Write(events_.all()));
+  EXPECT_EQ(Row().committed, 8u);
+}
+
 TEST_F(QuarantineTest, AnEventLargerThanAStatementMayBeIsQuarantined) {
   const auto writer = OpenWriter(kMessageLane);
   v1::Event large = test::MessageOf("m-1");

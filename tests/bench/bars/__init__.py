@@ -1,0 +1,1 @@
+"""The bars, and what is measured beside them. Each function takes a Stage and returns results."""
