@@ -154,7 +154,8 @@ class Database:
 
     def start_without_waiting(self):
         arguments = [_program("mariadbd"), "--no-defaults", f"--datadir={self.folder}/data",
-                     f"--socket={self.socket}", f"--pid-file={self.folder}/pid",
+                     f"--tmpdir={self.folder}", f"--socket={self.socket}",
+                     f"--pid-file={self.folder}/pid",
                      "--skip-networking", "--innodb-buffer-pool-size=256M",
                      "--innodb-log-file-size=96M", "--max-connections=100"]
         if os.geteuid() == 0:

@@ -29,7 +29,8 @@ class Server(harness.Database):
 
     def start_without_waiting(self):
         arguments = [harness._program("mariadbd"), "--no-defaults",  # pylint: disable=W0212
-                     f"--datadir={self.folder}/data", f"--socket={self.socket}",
+                     f"--datadir={self.folder}/data", f"--tmpdir={self.folder}",
+                     f"--socket={self.socket}",
                      f"--pid-file={self.folder}/pid", "--bind-address=127.0.0.1",
                      f"--port={self.port}", f"--server-id={self.server_id}",
                      "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=96M",
@@ -187,7 +188,8 @@ class Cluster:
         if number != "-1":
             return f"{identity}:{number}"
         arguments = [harness._program("mariadbd"), "--no-defaults",  # pylint: disable=W0212
-                     f"--datadir={node.folder}/data", f"--socket={node.socket}-r",
+                     f"--datadir={node.folder}/data", f"--tmpdir={node.folder}",
+                     f"--socket={node.socket}-r",
                      "--skip-networking", "--wsrep-recover", *node.options,
                      *as_root()]
         done = subprocess.run(arguments, capture_output=True, text=True, errors="replace",

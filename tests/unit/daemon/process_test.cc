@@ -141,7 +141,8 @@ TEST_F(ProcessTest, AWrongValueIsAConfigurationErrorBeforeAnythingIsMade) {
 TEST_F(ProcessTest, AForeignAddressIsAConfigurationError) {
   const Ended ended = daemon_.Run({"--holdfast_listen=0.0.0.0:5555"});
   EXPECT_EQ(ended.code, kExitConfiguration);
-  EXPECT_THAT(ended.log, AllOf(HasSubstr("HOLDFAST_LISTEN: "), HasSubstr("HOLDFAST_TLS_CERT_FILE")));
+  EXPECT_THAT(ended.log,
+              AllOf(HasSubstr("HOLDFAST_LISTEN: "), HasSubstr("HOLDFAST_TLS_CERT_FILE")));
 }
 
 TEST_F(ProcessTest, HelpVersionAndSettingsArePrinted) {
