@@ -173,7 +173,9 @@ absl::Status Attempt::QuarantineEach(Transaction& transaction,
       inserted = transaction.ExecuteAll(insert.call()).status();
       if (inserted.ok() || mysql::VerdictOf(inserted) != Verdict::kReject) break;
     }
-    HOLDFAST_RETURN_IF_ERROR(inserted);
+    if (inserted.ok()) continue;
+    quarantine_rejects_ = mysql::VerdictOf(inserted) == Verdict::kReject;
+    return inserted;
   }
   return absl::OkStatus();
 }

@@ -43,6 +43,9 @@ class Attempt {
   bool moved() const { return moved_; }
   const std::optional<statement::LaneRow>& found() const { return found_; }
 
+  // Whether Run failed because holdfast_quarantine rejects an event, however little of it.
+  bool quarantine_rejects() const { return quarantine_rejects_; }
+
   // The row as the transaction leaves it, and what it sends to quarantine, in the events' order.
   const statement::LaneRow& to() const { return to_; }
   std::vector<Rejection> TakeRejections();
@@ -77,6 +80,7 @@ class Attempt {
   std::optional<statement::LaneRow> found_;
   statement::LaneRow to_;
   std::vector<Refusal> refusals_;
+  bool quarantine_rejects_ = false;
 };
 
 }  // namespace holdfast::writer

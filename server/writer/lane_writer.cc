@@ -174,10 +174,14 @@ absl::StatusOr<Written> LaneWriter::Write(absl::Span<const event::Accepted> even
     const absl::Status reason = written.status();
     written = WriteOnce(events.first(1), &reason);
     if (written.ok() || mysql::VerdictOf(written.status()) != Verdict::kReject) return written;
-    return Outage(absl::StrCat(
-        "an event of lane ", name_, " can neither be stored nor put into holdfast_quarantine (",
-        written.status().message(), "): compare the tables with sql/ and run holdfastd --migrate"));
+    return NowhereToPut(written.status());
   }
+}
+
+absl::Status LaneWriter::NowhereToPut(const absl::Status& reason) const {
+  return Outage(absl::StrCat(
+      "an event of lane ", name_, " can neither be stored nor put into holdfast_quarantine (",
+      reason.message(), "): compare the tables with sql/ and run holdfastd --migrate"));
 }
 
 absl::StatusOr<Written> LaneWriter::WriteOnce(absl::Span<const event::Accepted> events,
@@ -190,7 +194,10 @@ absl::StatusOr<Written> LaneWriter::WriteOnce(absl::Span<const event::Accepted> 
     HOLDFAST_ASSIGN_OR_RETURN(
         const std::unique_ptr<Transaction> transaction,
         Transaction::Begin(sessions_, clock_.Steady() + options_.rent_timeout));
-    if (absl::Status run = attempt.Run(*transaction); !run.ok()) return Fail(std::move(run));
+    absl::Status run = attempt.Run(*transaction);
+    // That condemns no event: once the quarantine takes it, its own table may take it, too.
+    if (attempt.quarantine_rejects() && events.size() == 1) run = NowhereToPut(run);
+    if (!run.ok()) return Fail(std::move(run));
     if (attempt.moved()) written = Commit(*transaction, attempt, events);
   }
   if (!attempt.moved()) return NotMoved(attempt.found(), events);

@@ -140,6 +140,8 @@ class LaneWriter final {
 
   absl::StatusOr<Written> WriteOnce(absl::Span<const event::Accepted> events,
                                     const absl::Status* condemned);
+  // The outage that one event is which neither its table nor the quarantine takes.
+  absl::Status NowhereToPut(const absl::Status& reason) const;
   absl::StatusOr<Written> Commit(Transaction& transaction, Attempt& attempt,
                                  absl::Span<const event::Accepted> events);
   absl::StatusOr<std::optional<statement::LaneRow>> TouchRow(Transaction& transaction,

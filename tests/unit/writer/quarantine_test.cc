@@ -281,6 +281,24 @@ TEST_F(QuarantineTest, AnEventThatFitsNowhereIsAnOutageAndNotLost) {
   ASSERT_OK(writer->Write(events_.all()));
 }
 
+// A limit of the server that was too low and is raised while the event is being tried.
+TEST_F(QuarantineTest, AnEventThatTheQuarantineRejectsTooIsTriedAgainInItsTable) {
+  events_.Add(UsageOf(UuidOf(1)));
+  const auto writer = OpenWriter(kUsageLane);
+  int tries = 0;
+  database_.SetFaults([&](const FakeCall& call) {
+    if (call.table == "holdfast_quarantine") ++tries;
+    const bool refuses = call.table == "usage_records" || call.table == "holdfast_quarantine";
+    return refuses && tries <= 3 ? FakeFault{1153, false, false} : FakeFault();
+  });
+  EXPECT_THAT(writer->Write(events_.all()), HasVerdict(Verdict::kOutage));
+  EXPECT_EQ(tries, 3);
+  database_.SetFaults(nullptr);
+  ASSERT_OK(writer->Write(events_.all()));
+  EXPECT_EQ(Row().committed, 1u);
+  EXPECT_EQ(database_.Count("holdfast_quarantine"), 0u);
+}
+
 TEST_F(QuarantineTest, AMissingTableOrColumnSendsNothingToQuarantine) {
   for (int id = 1; id <= 8; ++id) events_.Add(UsageOf(UuidOf(static_cast<uint64_t>(id))));
   const auto writer = OpenWriter(kUsageLane);
