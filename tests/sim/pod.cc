@@ -58,6 +58,11 @@ bool Pod::Start() {
       world_.failure->Say("pod ", number_,
                           " cannot open its journal: ", journal.status().ToString());
     }
+    // It may have reported the damage, proven by what only the page cache had; that goes now.
+    if (damage_.has_value()) {
+      damage_->undecidable = true;
+      for (const auto& gateway : gateways_) gateway->Excuse();
+    }
     End(test::ForgetfulDisk::End::kPowerCut);
     return false;
   }
