@@ -58,7 +58,9 @@ void Gateway::Resume(uint64_t held) {
                         sent_);
     ++world_.report->phantom;
   }
-  if (held >= accepted_) {
+  // With damage about, what was sent beyond may be in the database, and the journal not know it.
+  const bool damaged = excused_ && held < sent_;
+  if (held >= accepted_ && !damaged) {
     // What was handed in during this life may not be durable yet.
     if (!sent_in_this_life_) accepted_ = held;
     sent_ = held;
