@@ -99,15 +99,18 @@ absl::Status Daemon::StartPipeline() {
   return absl::OkStatus();
 }
 
+// The pages come last: what they say about the listener is true from the first answer on.
 absl::Status Daemon::StartDoors() {
-  HOLDFAST_ASSIGN_OR_RETURN(http_, admin::HttpServer::Start(config_.http, pages_));
   admin::DaemonView& view = *this;
   admin_service_ = std::make_unique<admin::AdminService>(view, *pool_, clock_);
   HOLDFAST_ASSIGN_OR_RETURN(
       server_,
       ingress::Server::Start(config_.server, *pipeline_, {admin_service_.get()}, clock_, metrics_));
-  absl::MutexLock lock(&mu_);
-  probed_ = server_.get();
+  {
+    absl::MutexLock lock(&mu_);
+    probed_ = server_.get();
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(http_, admin::HttpServer::Start(config_.http, pages_));
   return absl::OkStatus();
 }
 
