@@ -118,13 +118,16 @@ void Gate::TurnAwayOne() {
 void Gate::LetIn(int connection, absl::Time now) {
   absl::StatusOr<Peer> peer = PeerOf(connection);
   if (!peer.ok()) {
+    Report("unknown", "", peer.status(), now);
     ::close(connection);
-    return Report("unknown", "", peer.status(), now);
+    return;
   }
   if (IsOurs(connection)) peer->is_ours = true;
   if (const absl::Status entered = admission_.Enter(*peer); !entered.ok()) {
+    // Before the peer can know of it.
+    Report(absl::IsPermissionDenied(entered) ? "user" : "too_many", peer->key, entered, now);
     ::close(connection);
-    return Report(absl::IsPermissionDenied(entered) ? "user" : "too_many", peer->key, entered, now);
+    return;
   }
   if (!address_.is_unix()) {
     const int yes = 1;

@@ -123,7 +123,7 @@ TEST_F(GateTest, WhoSaysNoPrefaceIsNotHandedOn) {
   Say(client, "?");
   EXPECT_EQ(Hear(client, 1), "");
   EXPECT_EQ(taken_count(), 1);
-  EXPECT_EQ(metrics_.ConnectionsRefused("protocol").Value(), 1);
+  EXPECT_TRUE(Await([&] { return metrics_.ConnectionsRefused("protocol").Value() == 1; }));
   ::close(client);
   ::close(other);
 }
