@@ -19,34 +19,8 @@
 namespace holdfast::client {
 namespace {
 
-constexpr char kHelp[] =
-    R"(Asks a Holdfast daemon for its health through the listener that gateways use: for exec
-probes, where the admin port cannot be reached. Over HTTP, /livez and /readyz there say the same.
-
-  holdfast health [flags]
-
-Flags:
-  --ready         Whether the daemon takes events, and not only whether it answers. A database that
-                  is away does not change that.
-  --idle          Waits until no gateway has a stream open, --timeout at most: for a preStop hook,
-                  where gateway and daemon are told to end at the same moment.
-  --to=ADDRESS    Where the daemon listens: unix:/path or host:port.
-                  Default: $HOLDFAST_LISTEN, else unix:/run/holdfast/holdfast.sock
-  --timeout=TIME  How long to wait. Default: 3s
-  --help          Shows this.
-
-Ends with 0 if it is so; 1 if the daemon answers and takes no events; 64 if the arguments are wrong;
-69 if the daemon could not be reached; 75 if gateways were still there after the time.
-)";
-
 constexpr absl::Duration kLookEvery = absl::Milliseconds(100);
 constexpr char kIngest[] = "holdfast.v1.IngestService";
-
-const std::vector<FlagSpec>& KnownFlags() {
-  static const auto& flags = *new std::vector<FlagSpec>{
-      {"ready", false}, {"idle", false}, {"to", true}, {"timeout", true}, {"help", false}};
-  return flags;
-}
 
 void SetDeadline(absl::Time deadline, grpc::ClientContext* context) {
   context->set_deadline(absl::ToChronoTime(deadline));
@@ -114,35 +88,47 @@ absl::StatusOr<int> Ask(const Arguments& arguments, const std::string& address,
   return kExitRejected;
 }
 
-}  // namespace
-
-int RunHealth(const std::vector<std::string>& arguments) {
-  absl::StatusOr<Arguments> parsed = Arguments::Parse(arguments, KnownFlags());
-  if (parsed.ok() && parsed->Has("help")) {
-    std::cout << kHelp;
-    return kExitOk;
+absl::StatusOr<int> RunHealth(const Arguments& arguments) {
+  const absl::StatusOr<absl::Duration> timeout = arguments.GetDuration("timeout", absl::Seconds(3));
+  if (!timeout.ok()) return timeout.status();
+  if (arguments.Has("ready") && arguments.Has("idle")) {
+    return absl::InvalidArgumentError("--ready and --idle are two questions; ask one");
   }
-  absl::StatusOr<absl::Duration> timeout =
-      parsed.ok() ? parsed->GetDuration("timeout", absl::Seconds(3)) : parsed.status();
-  if (timeout.ok() && !parsed->positional().empty()) {
-    timeout =
-        absl::InvalidArgumentError(absl::StrCat("unexpected argument ", parsed->positional()[0]));
-  }
-  if (timeout.ok() && parsed->Has("ready") && parsed->Has("idle")) {
-    timeout = absl::InvalidArgumentError("--ready and --idle are two questions; ask one");
-  }
-  if (!timeout.ok()) {
-    std::cerr << "holdfast health: " << timeout.status().message()
-              << "\n`holdfast health --help` explains all flags.\n";
-    return kExitUsage;
-  }
-  const std::string address = DaemonAddress(*parsed);
-  const absl::StatusOr<int> code = Ask(*parsed, address, absl::Now() + *timeout);
+  const std::string address = DaemonAddress(arguments);
+  const absl::StatusOr<int> code = Ask(arguments, address, absl::Now() + *timeout);
   if (code.ok()) return *code;
   std::cerr << "holdfast health: no answer from " << address << ": " << code.status().message()
             << "\n"
             << UnreachableAdvice(address) << "\n";
   return kExitUnavailable;
+}
+
+}  // namespace
+
+const Command& HealthCommand() {
+  static const auto& command = *new Command{
+      .name = "health",
+      .group = CommandGroup::kLooking,
+      .summary = "Asks whether the daemon answers, or takes events: for probes.",
+      .description =
+          R"(Asks a Holdfast daemon for its health through the listener that gateways use: for exec
+probes, where the admin port cannot be reached. Over HTTP, /livez and /readyz there say the same.
+)",
+      .flags = {{.name = "ready",
+                 .help = "Whether the daemon takes events, and not only whether it answers. A "
+                         "database that is away does not change that."},
+                {.name = "idle",
+                 .help = "Waits until no gateway has a stream open, --timeout at most: for a "
+                         "preStop hook, where gateway and daemon are told to end at the same "
+                         "moment."},
+                ToFlag(),
+                TimeoutFlag("How long to wait. Default: 3s")},
+      .endings = {{kExitOk, "it is so"},
+                  {kExitRejected, "the daemon answers and takes no events"},
+                  {kExitUnavailable, kUnreachableEnding},
+                  {kExitTemporary, "gateways were still there after the time"}},
+      .run = RunHealth};
+  return command;
 }
 
 }  // namespace holdfast::client

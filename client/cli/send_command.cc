@@ -12,10 +12,8 @@
 namespace holdfast::client {
 namespace {
 
-constexpr char kHelp[] =
+constexpr char kDescription[] =
     R"(Sends the lines of a file to a Holdfast daemon, one event for each line.
-
-  holdfast send FILE|- [flags]
 
 FILE holds one JSON object on each line; "-" reads standard input. A line in the form
 `holdfast` is a holdfast.v1.Event with Protobuf's JSON names:
@@ -25,41 +23,10 @@ FILE holds one JSON object on each line; "-" reads standard input. A line in the
 
 (on one line). Blank lines are left out. The daemon may be restarted meanwhile: what it has not
 acknowledged is sent again, and counts once.
-
-Flags:
-  --to=ADDRESS          Where the daemon listens: unix:/path or host:port.
-                        Default: $HOLDFAST_LISTEN, else unix:/run/holdfast/holdfast.sock
-  --ack=LEVEL           journaled (on the daemon's disk; the default) or committed (in the
-                        database).
-  --format=FORMAT       holdfast (the default) or relay-billing: the usage.recorded events of a
-                        relay's Redis stream billing:events, bare or as {"data":"..."}.
-  --producer_id=UUID    Makes the command repeatable: the n-th line that is not blank is the n-th of
-                        this producer, and lines that the daemon already holds are left out. Use a
-                        new UUID for each file, and the same for each attempt with it. A line that
-                        cannot be read keeps its number: an empty event is sent for it and refused.
-  --window=N            Events on their way at a time. Default: 16384
-  --timeout=TIME        Give up after so long without any progress. Default: 60s
-  --help                Shows this.
-
-Ends with 0 if every line was accepted; 1 if some were refused, quarantined or unreadable; 64 if the
-arguments are wrong; 66 if FILE cannot be read; 69 if the daemon could not be reached; 75 if it
-stopped before all lines were acknowledged.
 )";
-
-const std::vector<FlagSpec>& KnownFlags() {
-  static const auto& flags = *new std::vector<FlagSpec>{
-      {"to", true},     {"ack", true},     {"format", true}, {"producer_id", true},
-      {"window", true}, {"timeout", true}, {"help", false}};
-  return flags;
-}
 
 absl::StatusOr<SenderOptions> ReadOptions(const Arguments& arguments) {
   SenderOptions options;
-  if (arguments.positional().size() != 1) {
-    return absl::InvalidArgumentError(arguments.positional().empty()
-                                          ? "which FILE? \"-\" reads standard input"
-                                          : "only one FILE can be sent at a time");
-  }
   options.file = arguments.positional()[0];
   options.client.target = DaemonAddress(arguments);
 
@@ -95,22 +62,52 @@ absl::StatusOr<SenderOptions> ReadOptions(const Arguments& arguments) {
   return options;
 }
 
+absl::StatusOr<int> RunSend(const Arguments& arguments) {
+  const absl::StatusOr<SenderOptions> options = ReadOptions(arguments);
+  if (!options.ok()) return options.status();
+  return Sender(*options).Run();
+}
+
 }  // namespace
 
-int RunSend(const std::vector<std::string>& arguments) {
-  const absl::StatusOr<Arguments> parsed = Arguments::Parse(arguments, KnownFlags());
-  if (parsed.ok() && parsed->Has("help")) {
-    std::cout << kHelp;
-    return kExitOk;
-  }
-  const absl::StatusOr<SenderOptions> options =
-      parsed.ok() ? ReadOptions(*parsed) : absl::StatusOr<SenderOptions>(parsed.status());
-  if (!options.ok()) {
-    std::cerr << "holdfast send: " << options.status().message()
-              << "\n`holdfast send --help` explains all flags.\n";
-    return kExitUsage;
-  }
-  return Sender(*options).Run();
+const Command& SendCommand() {
+  static const auto& command = *new Command{
+      .name = "send",
+      .group = CommandGroup::kEvents,
+      .summary = "Sends the events of a file, one JSON object on each line.",
+      .description = kDescription,
+      .operands = "FILE|-",
+      .operands_min = 1,
+      .operands_max = 1,
+      .operand_kind = WordKind::kFile,
+      .flags =
+          {ToFlag(),
+           {.name = "ack",
+            .value = "LEVEL",
+            .help = "journaled (on the daemon's disk; the default) or committed (in the database).",
+            .choices = {"journaled", "committed"}},
+           {.name = "format",
+            .value = "FORMAT",
+            .help = "holdfast (the default) or relay-billing: the usage.recorded events of a "
+                    "relay's Redis stream billing:events, bare or as {\"data\":\"...\"}.",
+            .choices = {"holdfast", "relay-billing"}},
+           {.name = "producer_id",
+            .value = "UUID",
+            .help = "Makes the command repeatable: the n-th line that is not blank is the n-th of "
+                    "this producer, and lines that the daemon already holds are left out. Use a "
+                    "new UUID for each file, and the same for each attempt with it. A line that "
+                    "cannot be read keeps its number: an empty event is sent for it and refused."},
+           {.name = "window",
+            .value = "N",
+            .help = "Events on their way at a time. Default: 16384"},
+           TimeoutFlag("Give up after so long without any progress. Default: 60s")},
+      .endings = {{kExitOk, "every line was accepted"},
+                  {kExitRejected, "some were refused, quarantined or unreadable"},
+                  {kExitNoInput, "FILE cannot be read"},
+                  {kExitUnavailable, kUnreachableEnding},
+                  {kExitTemporary, "it stopped before all lines were acknowledged"}},
+      .run = RunSend};
+  return command;
 }
 
 }  // namespace holdfast::client

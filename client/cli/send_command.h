@@ -2,12 +2,10 @@
 
 #pragma once
 
-#include <string>
-#include <vector>
+#include "client/cli/command.h"
 
 namespace holdfast::client {
 
-// Runs the command with what follows its name; returns the exit code.
-int RunSend(const std::vector<std::string>& arguments);
+const Command& SendCommand();
 
 }  // namespace holdfast::client

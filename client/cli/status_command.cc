@@ -12,29 +12,6 @@
 namespace holdfast::client {
 namespace {
 
-constexpr char kHelp[] =
-    R"(Shows what a Holdfast daemon is doing: whether it is ready and what is missing, how many
-events it took and where they are, its lanes towards the database, its journal and its database.
-
-  holdfast status [flags]
-
-Flags:
-  --to=ADDRESS    Where the daemon listens: unix:/path or host:port.
-                  Default: $HOLDFAST_LISTEN, else unix:/run/holdfast/holdfast.sock
-  --json          The same as JSON (holdfast.v1.GetStatusResponse), for programs.
-  --timeout=TIME  How long to wait for the answer. Default: 5s
-  --help          Shows this.
-
-Ends with 0 if the daemon is ready; 1 if something is missing; 64 if the arguments are wrong; 69 if
-the daemon could not be reached.
-)";
-
-const std::vector<FlagSpec>& KnownFlags() {
-  static const auto& flags =
-      *new std::vector<FlagSpec>{{"to", true}, {"json", false}, {"timeout", true}, {"help", false}};
-  return flags;
-}
-
 absl::StatusOr<v1::GetStatusResponse> GetStatus(const std::string& address,
                                                 absl::Duration timeout) {
   const auto stub = v1::AdminService::NewStub(OpenChannel(address));
@@ -65,26 +42,10 @@ int Print(const v1::GetStatusResponse& status, bool json) {
   return status.missing().empty() ? kExitOk : kExitRejected;
 }
 
-}  // namespace
-
-int RunStatus(const std::vector<std::string>& arguments) {
-  absl::StatusOr<Arguments> parsed = Arguments::Parse(arguments, KnownFlags());
-  if (parsed.ok() && parsed->Has("help")) {
-    std::cout << kHelp;
-    return kExitOk;
-  }
-  absl::StatusOr<absl::Duration> timeout =
-      parsed.ok() ? parsed->GetDuration("timeout", absl::Seconds(5)) : parsed.status();
-  if (timeout.ok() && !parsed->positional().empty()) {
-    timeout =
-        absl::InvalidArgumentError(absl::StrCat("unexpected argument ", parsed->positional()[0]));
-  }
-  if (!timeout.ok()) {
-    std::cerr << "holdfast status: " << timeout.status().message()
-              << "\n`holdfast status --help` explains all flags.\n";
-    return kExitUsage;
-  }
-  const std::string address = DaemonAddress(*parsed);
+absl::StatusOr<int> RunStatus(const Arguments& arguments) {
+  const absl::StatusOr<absl::Duration> timeout = arguments.GetDuration("timeout", absl::Seconds(5));
+  if (!timeout.ok()) return timeout.status();
+  const std::string address = DaemonAddress(arguments);
   const absl::StatusOr<v1::GetStatusResponse> status = GetStatus(address, *timeout);
   if (!status.ok()) {
     std::cerr << "holdfast status: no answer from " << address << ": " << status.status().message()
@@ -92,7 +53,29 @@ int RunStatus(const std::vector<std::string>& arguments) {
               << UnreachableAdvice(address) << "\n";
     return kExitUnavailable;
   }
-  return Print(*status, parsed->Has("json"));
+  return Print(*status, arguments.Has("json"));
+}
+
+}  // namespace
+
+const Command& StatusCommand() {
+  static const auto& command = *new Command{
+      .name = "status",
+      .group = CommandGroup::kLooking,
+      .summary = "Shows what the daemon is doing.",
+      .description =
+          R"(Shows what a Holdfast daemon is doing: whether it is ready and what is missing, how many
+events it took and where they are, its lanes towards the database, its journal and its database.
+)",
+      .flags = {ToFlag(),
+                {.name = "json",
+                 .help = "The same as JSON (holdfast.v1.GetStatusResponse), for programs."},
+                TimeoutFlag("How long to wait for the answer. Default: 5s")},
+      .endings = {{kExitOk, "the daemon is ready"},
+                  {kExitRejected, "something is missing"},
+                  {kExitUnavailable, kUnreachableEnding}},
+      .run = RunStatus};
+  return command;
 }
 
 }  // namespace holdfast::client

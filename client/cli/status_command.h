@@ -3,16 +3,15 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "absl/time/time.h"
 
+#include "client/cli/command.h"
 #include "holdfast/v1/admin.pb.h"
 
 namespace holdfast::client {
 
-// Runs the command with what follows its name; returns the exit code.
-int RunStatus(const std::vector<std::string>& arguments);
+const Command& StatusCommand();
 
 // The report for people. `now` is for how long the daemon has been up.
 std::string FormatStatus(const v1::GetStatusResponse& status, absl::Time now);

@@ -217,8 +217,8 @@ TEST_F(CliTest, WrongArgumentsEndWith64AndSayWhatIsWrong) {
   };
   expect({}, "holdfast COMMAND --help");
   expect({"sned"}, "no command sned");
-  expect({"send"}, "which FILE?");
-  expect({"send", "a", "b"}, "only one FILE");
+  expect({"send"}, "FILE|- is missing");
+  expect({"send", "a", "b"}, "unexpected argument b");
   expect({"send", "a", "--fast"}, "unknown flag --fast");
   expect({"send", "a", "--ack=later"}, "--ack=later");
   expect({"send", "a", "--format=xml"}, "--format=xml");

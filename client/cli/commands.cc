@@ -1,0 +1,21 @@
+// The one table of the tool's commands, in the order of the overview.
+
+#include "client/cli/command.h"
+#include "client/cli/health_command.h"
+#include "client/cli/send_command.h"
+#include "client/cli/status_command.h"
+
+namespace holdfast::client {
+
+const std::vector<const Command*>& Commands() {
+  static const auto& commands = *new std::vector<const Command*>{
+      // Events
+      &SendCommand(),
+      // What the daemon is doing
+      &StatusCommand(),
+      &HealthCommand(),
+  };
+  return commands;
+}
+
+}  // namespace holdfast::client
