@@ -114,6 +114,7 @@ class Client final {
   using Callback = absl::AnyInvocable<void(const absl::Status&) &&>;
 
   // Starts the background thread; does not wait for the daemon. INVALID_ARGUMENT for a bad option.
+  // From the first client on gRPC is kept up until the process ends.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const Options& options);
 
   // As Close without waiting. Not to be called from a callback.

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "grpc/grpc.h"
+
 namespace holdfast::client {
 namespace {
 
@@ -11,6 +13,17 @@ constexpr char kPushbackKey[] = "grpc-retry-pushback-ms";
 grpc::ByteBuffer ToByteBuffer(const std::string& bytes) {
   const grpc::Slice slice(bytes);
   return grpc::ByteBuffer(&slice, 1);
+}
+
+// Holds gRPC up until the process ends. Otherwise it would end with its last channel, which is ours
+// in a process without others, and begin anew with the next one. Its end waits for its threads, and
+// one of them may be watching, for ten seconds, a socket that took no more bytes: after the death
+// of a busy daemon each new stream came so late, and Close went beyond its bound.
+void KeepGrpc() {
+  [[maybe_unused]] static const bool kept = [] {
+    grpc_init();
+    return true;
+  }();
 }
 
 }  // namespace
@@ -105,6 +118,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
 }
 
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& target) {
+  KeepGrpc();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);

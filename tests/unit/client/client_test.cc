@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
+#include "grpc/grpc.h"
 #include "gtest/gtest.h"
 
 #include "tests/support/status_matchers.h"
@@ -433,6 +434,14 @@ TEST_F(ClientTest, WaitOpenedSaysWhyThereIsNoConnection) {
   Open();
   EXPECT_THAT(client_->WaitOpened(absl::Milliseconds(50)),
               StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr(daemon_.address())));
+}
+
+TEST_F(ClientTest, GrpcOutlivesTheStreamThatIsItsLastUser) {
+  Open();
+  ASSERT_OK(client_->SendAndWait(MakeEvent("a"), kLong));
+  client_ = nullptr;
+  daemon_.Stop();
+  EXPECT_EQ(grpc_is_initialized(), 1);
 }
 
 TEST(OptionsTest, ABadOptionIsNamed) {
