@@ -7,6 +7,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 
+#include "client/steady_clock.h"
 #include "client/worker.h"
 
 namespace holdfast::client {
@@ -80,14 +81,17 @@ absl::Status Client::SendAndWait(const v1::Event& event, absl::Duration wait_max
     absl::Notification known;
     absl::Status status;
   };
-  const absl::Time begin = absl::Now();
+  if (worker_->OnOwnThread()) {
+    return absl::FailedPreconditionError("SendAndWait called from a callback");
+  }
+  const absl::Time begin = SteadyNow();
   auto outcome = std::make_shared<Outcome>();
   absl::Status taken = Send(event, wait_max, [outcome](const absl::Status& status) {
     outcome->status = status;
     outcome->known.Notify();
   });
   if (!taken.ok()) return taken;
-  if (!outcome->known.WaitForNotificationWithTimeout(wait_max - (absl::Now() - begin))) {
+  if (!outcome->known.WaitForNotificationWithTimeout(wait_max - (SteadyNow() - begin))) {
     return absl::DeadlineExceededError("not acknowledged yet; the event is still being sent");
   }
   return outcome->status;

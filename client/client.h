@@ -130,7 +130,7 @@ class Client final {
   absl::Status Send(const v1::Event& event, absl::Duration wait_max, Callback done);
 
   // Sends and waits for the outcome. DEADLINE_EXCEEDED: not known yet; the event is still sent. Not
-  // to be called from a callback.
+  // to be called from a callback, which gets FAILED_PRECONDITION, as from Flush and Close.
   absl::Status SendAndWait(const v1::Event& event, absl::Duration wait_max);
 
   // Waits for the first stream. DEADLINE_EXCEEDED with the last failure if there is none yet.

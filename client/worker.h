@@ -34,6 +34,8 @@ class Worker final {
   absl::Status Flush(absl::Duration wait_max);
   absl::Status Close(absl::Duration wait_max);
   Stats stats() const;
+  // Whether this is the thread on which callbacks run: it must not wait for itself.
+  bool OnOwnThread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
  private:
   // What the thread does next on a stream.
@@ -74,7 +76,6 @@ class Worker final {
   bool HasRoom(size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Why no event is taken any more; OK while they are.
   absl::Status Refusal() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool OnOwnThread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
   const Options options_;
 

@@ -405,6 +405,8 @@ TEST_F(ClientTest, ACallbackMaySendButNotWait) {
   std::atomic<bool> sent = false;
   ASSERT_OK(client_->Send(MakeEvent("a"), kLong, [&](const absl::Status&) {
     EXPECT_OK(client_->Send(MakeEvent("b"), kLong, outcomes_.For("b")));
+    EXPECT_THAT(client_->SendAndWait(MakeEvent("c"), kLong),
+                StatusIs(absl::StatusCode::kFailedPrecondition, _));
     EXPECT_THAT(client_->Flush(kLong), StatusIs(absl::StatusCode::kFailedPrecondition, _));
     EXPECT_THAT(client_->Close(kLong), StatusIs(absl::StatusCode::kFailedPrecondition, _));
     sent = true;
