@@ -3,12 +3,13 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace holdfast::client {
 
@@ -19,10 +20,19 @@ class LineReader final {
     kLine,
     kTooLong,  // Longer than the limit, and passed over.
     kEnd,      // Nothing is left; or status() says why nothing more can be read.
+    kStopped,  // Asked for by StopAt; what was read of a line is not one.
   };
 
   // "-" is standard input. NotFound if the file cannot be opened.
-  static absl::StatusOr<LineReader> Open(const std::string& path, size_t line_bytes_max);
+  static absl::StatusOr<std::unique_ptr<LineReader>> Open(const std::string& path,
+                                                          size_t line_bytes_max);
+  ~LineReader();
+
+  LineReader(const LineReader&) = delete;
+  LineReader& operator=(const LineReader&) = delete;
+
+  // Reads no more, and waits no more, once `descriptor` can be read, which stays its owner's.
+  void StopAt(int descriptor) { stop_ = descriptor; }
 
   // The next line, without its end and, if it is the first, without a byte order mark.
   Read Next(std::string* line);
@@ -31,18 +41,19 @@ class LineReader final {
   const absl::Status& status() const { return status_; }
 
  private:
-  struct Closer {
-    void operator()(std::FILE* file) const {
-      if (file != stdin) std::fclose(file);
-    }
-  };
+  enum class More { kRead, kEnd, kStopped };
 
-  LineReader(std::FILE* file, std::string path, size_t line_bytes_max)
-      : file_(file), path_(std::move(path)), line_bytes_max_(line_bytes_max) {}
+  LineReader(int file, std::string path, size_t line_bytes_max);
 
-  std::unique_ptr<std::FILE, Closer> file_;
-  std::string path_;
-  size_t line_bytes_max_;
+  // Fills the buffer anew.
+  More Fill();
+
+  const int file_;
+  const std::string path_;
+  const size_t line_bytes_max_;
+  int stop_ = -1;  // poll passes over it.
+  std::vector<char> buffer_;
+  absl::string_view unread_;  // In buffer_.
   bool first_ = true;
   absl::Status status_;
 };

@@ -105,7 +105,8 @@ const Command& SendCommand() {
                   {kExitRejected, "some were refused, quarantined or unreadable"},
                   {kExitNoInput, "FILE cannot be read"},
                   {kExitUnavailable, kUnreachableEnding},
-                  {kExitTemporary, "it stopped before all lines were acknowledged"}},
+                  {kExitTemporary,
+                   "it stopped before all lines were acknowledged, as at Ctrl-C or SIGTERM"}},
       .run = RunSend};
   return command;
 }

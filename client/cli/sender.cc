@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iostream>
 #include <utility>
 
@@ -22,6 +23,10 @@ constexpr absl::Duration kSlice = absl::Milliseconds(200);
 // What a daemon that is away is mentioned after.
 constexpr absl::Duration kPatience = absl::Seconds(2);
 
+// What is on its way at the end, or when a signal comes, may be answered for so long.
+constexpr absl::Duration kCloseWaitMax = absl::Seconds(5);
+constexpr absl::Duration kStopWaitMax = absl::Seconds(2);
+
 }  // namespace
 
 Sender::Sender(SenderOptions options)
@@ -31,17 +36,22 @@ Sender::Sender(SenderOptions options)
 
 int Sender::Run() {
   std::ios::sync_with_stdio(false);
-  absl::StatusOr<LineReader> input = LineReader::Open(options_.file, kLineBytesMax);
+  const auto input = LineReader::Open(options_.file, kLineBytesMax);
   if (!input.ok()) {
     std::cerr << "holdfast send: " << input.status().message() << "\n";
     return kExitNoInput;
   }
+  // Not before: the opening of a named pipe waits for its writer, and may be broken off.
+  stop_signal_.emplace();
+  (*input)->StopAt(stop_signal_->descriptor());
   begin_ = moved_ = SteadyNow();
-  if (!Connect()) return kExitUnavailable;
-  SendAll(*input);
+  if (!Connect()) return why_.ok() ? kExitUnavailable : kExitTemporary;
+  SendAll(**input);
   AwaitOutcomes();
+  absl::Duration wait_max = kCloseWaitMax;
+  if (!why_.ok()) wait_max = absl::IsCancelled(why_) ? kStopWaitMax : absl::ZeroDuration();
   // Answers with an error what is still open; the tally counts it.
-  static_cast<void>(client_->Close(why_.ok() ? absl::Seconds(5) : absl::ZeroDuration()));
+  static_cast<void>(client_->Close(wait_max));
   if (draws_) std::cerr << "\r\x1b[K";
   return Summarize();
 }
@@ -53,15 +63,15 @@ bool Sender::Connect() {
     return false;
   }
   client_ = *std::move(client);
-  absl::StatusOr<Opened> opened = client_->WaitOpened(std::min(kPatience, options_.timeout));
-  if (absl::IsDeadlineExceeded(opened.status()) && options_.timeout > kPatience) {
+  absl::StatusOr<Opened> opened = AwaitOpened(std::min(kPatience, options_.timeout));
+  if (absl::IsDeadlineExceeded(opened.status()) && why_.ok() && options_.timeout > kPatience) {
     std::cerr << "holdfast send: " << opened.status().message() << "; trying for "
               << absl::FormatDuration(options_.timeout) << "\n";
-    opened = client_->WaitOpened(options_.timeout - kPatience);
+    opened = AwaitOpened(options_.timeout - kPatience);
   }
   if (!opened.ok()) {
-    std::cerr << "holdfast send: " << opened.status().message() << "\nNothing was sent. "
-              << UnreachableAdvice(options_.client.target) << "\n";
+    std::cerr << "holdfast send: " << (why_.ok() ? opened.status() : why_).message()
+              << "\nNothing was sent. " << UnreachableAdvice(options_.client.target) << "\n";
     return false;
   }
   held_through_ = repeatable_ ? opened->held_through : 0;
@@ -69,10 +79,31 @@ bool Sender::Connect() {
   return true;
 }
 
+absl::StatusOr<Opened> Sender::AwaitOpened(absl::Duration wait_max) {
+  const absl::Time until = SteadyNow() + wait_max;
+  while (true) {
+    absl::StatusOr<Opened> opened = client_->WaitOpened(std::min(kSlice, until - SteadyNow()));
+    if (!absl::IsDeadlineExceeded(opened.status()) || SteadyNow() >= until || ToldToStop()) {
+      return opened;
+    }
+  }
+}
+
+bool Sender::ToldToStop() {
+  const std::optional<int> signal = stop_signal_->Take();
+  if (!signal.has_value()) return false;
+  why_ = absl::CancelledError(absl::StrCat("told to stop by a signal (", strsignal(*signal), ")"));
+  return true;
+}
+
 void Sender::SendAll(LineReader& input) {
   std::string line;
   while (why_.ok()) {
     const LineReader::Read read = input.Next(&line);
+    if (read == LineReader::Read::kStopped) {
+      ToldToStop();
+      return;
+    }
     if (read == LineReader::Read::kEnd) {
       unread_ = input.status();
       return;
@@ -116,8 +147,8 @@ bool Sender::SendEvent(const v1::Event& event, Client::Callback done) {
     });
     const bool stalled = Stalled();
     if (status.ok()) return true;
-    if (absl::IsResourceExhausted(status) && !stalled) continue;
-    why_ = status;
+    if (absl::IsResourceExhausted(status) && !stalled && !ToldToStop()) continue;
+    if (why_.ok()) why_ = status;
     if (*shared) std::move (*shared)(absl::CancelledError("not sent"));
     return false;
   }
@@ -126,7 +157,7 @@ bool Sender::SendEvent(const v1::Event& event, Client::Callback done) {
 void Sender::AwaitOutcomes() {
   while (why_.ok()) {
     const absl::Status status = client_->Flush(kSlice);
-    if (status.ok()) return;
+    if (status.ok() || ToldToStop()) return;
     if (!absl::IsDeadlineExceeded(status) || Stalled()) why_ = status;
   }
 }

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 #include "client/cli/line_format.h"
 #include "client/cli/line_reader.h"
+#include "client/cli/stop_signal.h"
 #include "client/cli/tally.h"
 #include "client/client.h"
 
@@ -38,6 +41,9 @@ class Sender final {
  private:
   // Waits for the first connection. False: it said why, and nothing was sent.
   bool Connect();
+  absl::StatusOr<Opened> AwaitOpened(absl::Duration wait_max);
+  // Whether a signal has come; why_ is set then.
+  bool ToldToStop();
   void SendAll(LineReader& input);
   // Nullptr: it was too long to be read. False: there is no sense in going on; why_ is set.
   bool SendLine(const std::string* line);
@@ -53,6 +59,7 @@ class Sender final {
   const bool repeatable_;  // A producer of its own: lines must keep their numbers.
   const bool draws_;       // Progress, to a terminal.
 
+  std::optional<StopSignal> stop_signal_;
   Tally tally_;  // Outlives the client, whose callbacks write to it.
   std::unique_ptr<Client> client_;
   uint64_t held_through_ = 0;

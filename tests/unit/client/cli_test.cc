@@ -1,7 +1,9 @@
 // The command-line tool as a process, against the fake daemon.
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,6 +80,11 @@ class CliTest : public ::testing::Test {
   // A program of this build, with the file `in` (or none) as its input.
   Finished Run(const std::string& program, const std::vector<std::string>& arguments,
                const std::string& in = "/dev/null") const {
+    return Await(Start(program, arguments, in));
+  }
+
+  pid_t Start(const std::string& program, const std::vector<std::string>& arguments,
+              const std::string& in = "/dev/null") const {
     std::vector<std::string> words = {program};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
@@ -91,6 +98,10 @@ class CliTest : public ::testing::Test {
       execv(argv[0], argv.data());
       _exit(127);
     }
+    return pid;
+  }
+
+  Finished Await(pid_t pid) const {
     int status = 0;
     EXPECT_EQ(waitpid(pid, &status, 0), pid);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadAll(Path("out")),
@@ -207,6 +218,65 @@ TEST_F(CliTest, ADaemonThatAcknowledgesNothingEndsWith75) {
   EXPECT_EQ(run.Line("lines"), 2);
   EXPECT_EQ(run.Line("not acknowledged"), 2);
   EXPECT_THAT(run.err, HasSubstr("Stopped at line 2"));
+}
+
+TEST_F(CliTest, ASignalEndsItWith75AndABalanceThoughItsInputIsQuiet) {
+  const std::string fifo = Path("fifo");
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  const pid_t pid = Start(HOLDFAST_PROGRAM, {"send", fifo, "--to=" + daemon_.address()});
+  std::ofstream input(fifo);
+  input << Usage("a") << Usage("b") << std::flush;
+  ASSERT_TRUE(daemon_.AwaitSeen([](const auto& seen) { return seen.taken.size() == 2; }));
+  kill(pid, SIGINT);
+  const Finished run = Await(pid);
+  EXPECT_EQ(run.exit_code, kExitTemporary);
+  EXPECT_EQ(run.Line("lines"), 2);
+  EXPECT_EQ(run.Line("journaled"), 2);
+  EXPECT_EQ(run.Line("not acknowledged"), 0);
+  EXPECT_THAT(run.err, HasSubstr("Stopped at line 2: told to stop by a signal (Interrupt)"));
+}
+
+TEST_F(CliTest, ASignalEndsTheWaitForADaemonThatAcknowledgesNothing) {
+  daemon_.HoldJournaled(true);
+  const pid_t pid =
+      Start(HOLDFAST_PROGRAM, {"send", Write(Usage("a")), "--to=" + daemon_.address()});
+  ASSERT_TRUE(daemon_.AwaitSeen([](const auto& seen) { return seen.received == 1; }));
+  kill(pid, SIGTERM);
+  const Finished run = Await(pid);
+  EXPECT_EQ(run.exit_code, kExitTemporary);
+  EXPECT_EQ(run.Line("not acknowledged"), 1);
+  EXPECT_THAT(run.err, HasSubstr("told to stop by a signal (Terminated)"));
+}
+
+TEST_F(CliTest, ASignalEndsTheWaitForADaemonThatIsNotThere) {
+  daemon_.Stop();
+  const pid_t pid = Start(HOLDFAST_PROGRAM,
+                          {"send", Write(Usage("a")), "--to=" + daemon_.address(), "--timeout=2m"});
+  // It says that it goes on trying.
+  while (ReadAll(Path("err")).empty()) std::this_thread::yield();
+  kill(pid, SIGINT);
+  const Finished run = Await(pid);
+  EXPECT_EQ(run.exit_code, kExitTemporary);
+  EXPECT_THAT(run.err, HasSubstr("told to stop by a signal (Interrupt)\nNothing was sent."));
+}
+
+TEST_F(CliTest, LinesOfAnyFormAreReadAsLines) {
+  const std::string crlf = absl::StrCat(Usage("a").substr(0, Usage("a").size() - 1), "\r\n");
+  const std::string last = Usage("d").substr(0, Usage("d").size() - 1);
+  const std::string file = Write(absl::StrCat(crlf, "\r\n\n", std::string(70'000, ' '), Usage("b"),
+                                              std::string(9 << 20, 'x'), "\n", Usage("c"), last));
+  const Finished run = Holdfast({"send", file, "--to=" + daemon_.address()});
+  EXPECT_EQ(run.exit_code, kExitRejected);
+  EXPECT_EQ(run.Line("lines"), 5);
+  EXPECT_EQ(run.Line("journaled"), 4);
+  EXPECT_THAT(run.err, HasSubstr("line 5: unreadable: is longer than"));
+  EXPECT_THAT(daemon_.seen().order, ElementsAre("a", "b", "c", "d"));
+}
+
+TEST_F(CliTest, AFolderEndsWith66) {
+  const Finished run = Holdfast({"send", folder_, "--to=" + daemon_.address()});
+  EXPECT_EQ(run.exit_code, kExitNoInput);
+  EXPECT_THAT(run.err, HasSubstr("Is a directory"));
 }
 
 TEST_F(CliTest, WrongArgumentsEndWith64AndSayWhatIsWrong) {
