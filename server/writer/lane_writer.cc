@@ -84,11 +84,11 @@ LaneWriter::LaneWriter(const WriterOptions& options, event::Lane lane, uint64_t 
                        metrics::Metrics& metrics)
     : options_(options),
       lane_(lane),
-      recovered_head_(recovered_head),
       sessions_(sessions),
       clock_(clock),
       metrics_(metrics),
       name_(event::LaneName(lane)),
+      known_head_(recovered_head),
       batch_limit_(static_cast<size_t>(options.rows_max)) {
   const absl::Status valid = options_.Validate();
   HOLDFAST_CHECK(valid.ok());
@@ -118,9 +118,9 @@ absl::Status LaneWriter::Take(Transaction& transaction) {
   if (row.journal_id != options_.journal_id) {
     row = LaneRow();
     row.journal_id = options_.journal_id;
-  } else if (row.position > recovered_head_) {
-    row.adjusted -= static_cast<int64_t>(row.position - recovered_head_);
-    row.position = recovered_head_;
+  } else if (row.position > known_head_) {
+    row.adjusted -= static_cast<int64_t>(row.position - known_head_);
+    row.position = known_head_;
   }
   row.epoch = epoch;
   HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed,
@@ -157,6 +157,7 @@ absl::StatusOr<Written> LaneWriter::Write(absl::Span<const event::Accepted> even
   HOLDFAST_CHECK(is_open());
   HOLDFAST_CHECK(!events.empty() && events.size() <= static_cast<size_t>(options_.rows_max));
   HOLDFAST_CHECK(HasRisingOrdinals(events, seat_->position));
+  known_head_ = std::max(known_head_, events.back().ordinal);
   if (reopening_) return Reopen();
   while (true) {
     const size_t count = std::min(events.size(), batch_limit_);
@@ -236,6 +237,7 @@ absl::StatusOr<Written> LaneWriter::Look() {
 
 absl::StatusOr<Written> LaneWriter::PassOver(uint64_t position) {
   HOLDFAST_CHECK(is_open() && position >= seat_->position);
+  known_head_ = std::max(known_head_, position);
   if (reopening_) return Reopen();
   std::optional<LaneRow> found;
   {

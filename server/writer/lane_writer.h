@@ -97,13 +97,14 @@ struct Written {
 class LaneWriter final {
  public:
   // `recovered_head`: the lane's last ordinal when the journal was opened. What the database holds
-  // beyond it was written from a journal tail that is gone.
+  // beyond it, and beyond what this writer was given since, was written from a journal tail that is
+  // gone.
   LaneWriter(const WriterOptions& options, event::Lane lane, uint64_t recovered_head,
              mysql::SessionSource& sessions, base::Clock& clock, metrics::Metrics& metrics);
 
   // Takes the lane: makes its row if there is none, raises its epoch (which fences whoever had it),
   // reads its position. If the row belongs to another journal it starts at 0; if it is beyond
-  // `recovered_head` it goes back to that. One attempt; on failure nothing changed, or an epoch was
+  // all that the journal is known to have had it goes back to that. One attempt; on failure nothing changed, or an epoch was
   // raised in vain: call it again. Checks that the database's stats_utc_offset is ours; if it is
   // not, the verdict is kOutage.
   absl::Status Open();
@@ -158,13 +159,14 @@ class LaneWriter final {
 
   const WriterOptions options_;
   const event::Lane lane_;
-  const uint64_t recovered_head_;
   mysql::SessionSource& sessions_;
   base::Clock& clock_;
   metrics::Metrics& metrics_;
 
   const std::string name_;
 
+  // The last ordinal that the journal is known to have had: recovered, or handed in since.
+  uint64_t known_head_;
   std::optional<Seat> seat_;
   Seat counted_;  // The books as far as the metrics have them: each outcome is counted once.
   std::optional<InDoubt> in_doubt_;

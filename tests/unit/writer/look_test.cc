@@ -63,6 +63,29 @@ TEST_F(LookTest, ARowThatIsGoneIsMadeAnew) {
   ExpectReseatedAndReplayed(*writer, 0);
 }
 
+// Two servers that both take writes, one behind the other, and a way between them that changes.
+TEST_F(LookTest, ALaneThatIsTakenAgainKeepsWhatThisProcessWrote) {
+  const auto writer = NewWriter(kRateLane, DefaultOptions(), /*recovered_head=*/0);
+  ASSERT_OK(writer->Open());
+  for (int i = 0; i < 3; ++i) events_.Add(test::HitsOf("user:1", 1));
+  ASSERT_OK(writer->Write(events_.all()));
+  auto& lanes = database_.engine().table("holdfast_lanes").slots;
+  const auto as_written = lanes;
+  lanes.clear();
+  auto found = writer->Look();
+  ASSERT_OK(found);
+  ASSERT_EQ(found->kind, Kind::kReseated);
+  ASSERT_EQ(writer->seat().position, 0u);
+  lanes = as_written;
+  found = writer->Look();
+  ASSERT_OK(found);
+  EXPECT_EQ(found->kind, Kind::kReseated);
+  EXPECT_EQ(writer->seat().position, 3u);
+  WriteAll(*writer, events_);
+  EXPECT_EQ(Number("rate_limit_records", "request_count"), 3u) << "counted twice";
+  EXPECT_EQ(Row("rate_limit-0").adjusted, 0);
+}
+
 TEST_F(LookTest, AnotherProcessThatTookTheLaneFences) {
   const auto writer = WriterOfThree();
   const auto second = OpenWriter(kUsageLane);
