@@ -115,10 +115,10 @@ absl::Status LaneWriter::Take(Transaction& transaction) {
   HOLDFAST_ASSIGN_OR_RETURN(LaneRow row, statement::ReadLane(answer.front()));
   const bool is_new = row.epoch == 0;
   const uint64_t epoch = std::max(row.epoch, seat_.has_value() ? seat_->epoch : 0) + 1;
-  if (row.journal_id != options_.journal_id) {
-    row = LaneRow();
-    row.journal_id = options_.journal_id;
-  } else if (row.position > known_head_) {
+  if (is_new || row.journal_id != options_.journal_id) {
+    HOLDFAST_ASSIGN_OR_RETURN(row, Exchange(transaction, row));
+  }
+  if (row.position > known_head_) {
     row.adjusted -= static_cast<int64_t>(row.position - known_head_);
     row.position = known_head_;
   }
@@ -136,6 +136,31 @@ absl::Status LaneWriter::Take(Transaction& transaction) {
   if (count_from_here) counted_ = *seat_;
   in_doubt_.reset();
   return absl::OkStatus();
+}
+
+// Where two journals take one lane from each other, each must find again how far it had come: a lane
+// that began anew would bring once more all that its journal still has, and hits without an id would
+// count twice.
+absl::StatusOr<LaneRow> LaneWriter::Exchange(Transaction& transaction, const LaneRow& theirs) {
+  if (theirs.position > 0) {
+    const std::string their_id = event::FormatUuid(theirs.journal_id);
+    const statement::LaneKey key = {their_id, name_};
+    HOLDFAST_RETURN_IF_ERROR(
+        transaction.ExecuteAll(statement::EnsureLane(key, theirs.journal_id, clock_.Now()))
+            .status());
+    HOLDFAST_RETURN_IF_ERROR(
+        transaction.ExecuteAll(statement::TakeLane(key, theirs, clock_.Now())).status());
+  }
+  const std::string our_id = event::FormatUuid(options_.journal_id);
+  HOLDFAST_ASSIGN_OR_RETURN(const std::vector<mysql::ResultRow> answer,
+                            transaction.Query(statement::LockLane({our_id, name_})));
+  LaneRow ours;
+  if (!answer.empty()) {
+    HOLDFAST_ASSIGN_OR_RETURN(ours, statement::ReadLane(answer.front()));
+  }
+  if (ours.journal_id != options_.journal_id) ours = LaneRow();
+  ours.journal_id = options_.journal_id;
+  return ours;
 }
 
 absl::Status LaneWriter::CheckStatsUtcOffset(Transaction& transaction) {

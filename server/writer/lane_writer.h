@@ -103,10 +103,12 @@ class LaneWriter final {
              mysql::SessionSource& sessions, base::Clock& clock, metrics::Metrics& metrics);
 
   // Takes the lane: makes its row if there is none, raises its epoch (which fences whoever had it),
-  // reads its position. If the row belongs to another journal it starts at 0; if it is beyond
-  // all that the journal is known to have had it goes back to that. One attempt; on failure nothing changed, or an epoch was
-  // raised in vain: call it again. Checks that the database's stats_utc_offset is ours; if it is
-  // not, the verdict is kOutage.
+  // reads its position. If the row belongs to another journal, what it says of that one is left
+  // under that journal's id in place of the writer id, and what was left so of this one is taken
+  // up; if nothing was, the lane starts at 0. A position beyond all that the journal is known to
+  // have had goes back to that. One attempt; on failure nothing changed, or an epoch was raised in
+  // vain: call it again. Checks that the database's stats_utc_offset is ours; if it is not, the
+  // verdict is kOutage.
   absl::Status Open();
   bool is_open() const { return seat_.has_value(); }
 
@@ -151,6 +153,8 @@ class LaneWriter final {
                                    absl::Span<const event::Accepted> events);
   absl::StatusOr<Written> Reopen();
   absl::Status Take(Transaction& transaction);
+  absl::StatusOr<statement::LaneRow> Exchange(Transaction& transaction,
+                                              const statement::LaneRow& theirs);
   absl::Status CheckStatsUtcOffset(Transaction& transaction);
   void TakeSeat(const statement::LaneRow& row);
   void CountOutcomes();

@@ -48,6 +48,27 @@ TEST_F(OpenTest, ARowOfAnotherJournalStartsAtZero) {
   ExpectSame(second->seat(), Row());
 }
 
+// Two daemons under one writer id: whoever is told to start again, under this id or another, must
+// not bring once more what it had brought.
+TEST_F(OpenTest, AJournalThatLostTheLaneToAnotherGoesOnWhereItWas) {
+  for (int i = 0; i < 2; ++i) events_.Add(test::HitsOf("user:1", 1));
+  ASSERT_OK(OpenWriter(kRateLane)->Write(events_.all()));
+  WriterOptions other = DefaultOptions();
+  other.journal_id = event::EventKey("journal-2");
+  ASSERT_OK(OpenWriter(kRateLane, other)->Write(events_.After(0, 1)));
+  const auto again = OpenWriter(kRateLane);
+  EXPECT_EQ(again->seat().position, 2u);
+  EXPECT_EQ(again->seat().committed, 2u);
+  EXPECT_EQ(again->seat().epoch, 3u);
+  EXPECT_EQ(OpenWriter(kRateLane, other)->seat().position, 1u);
+  WriterOptions renamed = DefaultOptions();
+  renamed.writer_id = "writer-2";
+  const auto elsewhere = OpenWriter(kRateLane, renamed);
+  EXPECT_EQ(elsewhere->seat().position, 2u);
+  WriteAll(*elsewhere, events_);
+  EXPECT_EQ(Number("rate_limit_records", "request_count"), 3u);
+}
+
 TEST_F(OpenTest, APositionBeyondWhatTheJournalStillHasGoesBackAndIsBooked) {
   for (uint64_t id = 1; id <= 5; ++id) events_.Add(UsageOf(UuidOf(id)));
   ASSERT_OK(OpenWriter(kUsageLane)->Write(events_.all()));

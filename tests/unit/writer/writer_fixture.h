@@ -82,12 +82,12 @@ class WriterTest : public ::testing::Test {
     return number;
   }
 
-  // The lane's row, which must balance.
+  // The lane's row of writer-1, which must balance.
   Seat Row(absl::string_view lane = "usage-0") const {
-    for (const mysql::ResultRow& row : database_.Read(
-             "holdfast_lanes",
-             {"lane", "epoch", "position", "committed", "duplicate", "quarantined", "adjusted"})) {
-      if (*row[0] != lane) continue;
+    for (const mysql::ResultRow& row :
+         database_.Read("holdfast_lanes", {"lane", "epoch", "position", "committed", "duplicate",
+                                           "quarantined", "adjusted", "writer_id"})) {
+      if (*row[0] != lane || *row[7] != "writer-1") continue;
       Seat seat;
       EXPECT_TRUE(absl::SimpleAtoi(*row[1], &seat.epoch));
       EXPECT_TRUE(absl::SimpleAtoi(*row[2], &seat.position));
