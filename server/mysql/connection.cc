@@ -132,6 +132,7 @@ absl::Status Connection::SetUp() {
   read_back.table = "session";
   read_back.head = ReadBackQuery(dialect_);
   std::vector<ResultRow> answers;
+  set_up_at_ = clock_.Steady();
   HOLDFAST_ASSIGN_OR_RETURN(answers, Query(read_back, Rows()));
   answers.resize(1);
   HOLDFAST_ASSIGN_OR_RETURN(facts_, CheckSession(options_, dialect_, answers[0]));

@@ -47,6 +47,10 @@ class Connection final : public Session {
   absl::StatusOr<std::vector<ResultRow>> Query(const Statement& statement,
                                                const Rows& parameters) override;
   size_t statement_bytes_max() const override { return facts_.statement_bytes_max; }
+  // Carried on by the steady clock from when it was asked, so that jumps of ours do not matter.
+  std::optional<absl::Time> ServerTime() const override {
+    return facts_.asked_at + (clock_.Steady() - set_up_at_);
+  }
   bool has_bulk() const override { return has_bulk_; }
 
   // Runs a statement without values or answer, as migrations have them.
@@ -94,6 +98,7 @@ class Connection final : public Session {
 
   std::unique_ptr<PreparedStatements> prepared_;  // After the link is up; gone before it.
   ServerFacts facts_;
+  absl::Time set_up_at_;  // Steady.
   Dialect dialect_ = Dialect::kMysql;
   bool has_bulk_ = false;
   bool in_transaction_ = false;

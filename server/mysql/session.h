@@ -76,6 +76,10 @@ class Session {
   // A statement with its values must stay below this (max_allowed_packet, with a margin).
   virtual size_t statement_bytes_max() const = 0;
 
+  // The time by the server's clock, to a second: the one that all who write there share. Nullopt if
+  // it was not asked.
+  virtual std::optional<absl::Time> ServerTime() const { return std::nullopt; }
+
   // Whether Execute sends any number of rows as one prepared statement (COM_STMT_BULK_EXECUTE).
   virtual bool has_bulk() const = 0;
 };

@@ -232,6 +232,7 @@ absl::StatusOr<ServerFacts> CheckSession(const DatabaseOptions& options, Dialect
                                 found.Text("@@server_id"), "|", found.Text("@@datadir"));
   if (dialect == Dialect::kMysql)
     absl::StrAppend(&facts.identity, "|", found.Text("@@server_uuid"));
+  facts.asked_at = absl::FromUnixSeconds(static_cast<int64_t>(found.Number(kNow)));
   facts.started_at = absl::FromUnixSeconds(static_cast<int64_t>(found.Number(kNow)) -
                                            static_cast<int64_t>(found.Number(Uptime(dialect))));
   const uint64_t packet_bytes_max = found.Number("@@max_allowed_packet");

@@ -26,6 +26,7 @@ struct ServerFacts {
   uint64_t connection_id = 0;
   std::string identity;   // Tells this server from any other.
   absl::Time started_at;  // By the server's clock, to a second or two.
+  absl::Time asked_at;    // The same, when it was asked.
   size_t statement_bytes_max = 0;
   bool durable_commits = true;
   std::vector<std::string> warnings;

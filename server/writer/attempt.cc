@@ -66,9 +66,9 @@ absl::Status Attempt::Run(Transaction& transaction) {
 }
 
 absl::Status Attempt::Move(Transaction& transaction) {
-  HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed,
-                            transaction.ExecuteAll(statement::MoveLane(
-                                key_, from_, events_.back().ordinal, events_.size(), now_)));
+  HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed, transaction.ExecuteAll(statement::MoveLane(
+                                                        key_, from_, events_.back().ordinal,
+                                                        events_.size(), transaction.Now(now_))));
   if (changed == 1 || HOLDFAST_SEEDED_BUG(kCompareAndSetIgnored)) {
     moved_ = true;
     return absl::OkStatus();

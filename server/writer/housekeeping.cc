@@ -46,11 +46,18 @@ Housekeeping::Housekeeping(const HousekeepingOptions& options, mysql::SessionSou
 
 absl::Status Housekeeping::Step() {
   more_ = false;
-  const absl::Time now = clock_.Now();
+  HOLDFAST_ASSIGN_OR_RETURN(const absl::Time now, ServerTime());
   // Our own first, lest they be among the old ones.
   HOLDFAST_RETURN_IF_ERROR(TouchOwnLanes(now));
   HOLDFAST_RETURN_IF_ERROR(DeleteExpiredHits(now));
   return DeleteOldLanes(now);
+}
+
+// Whoever's clock is ahead would take the lanes of all others for old, and they would begin anew.
+absl::StatusOr<absl::Time> Housekeeping::ServerTime() {
+  HOLDFAST_ASSIGN_OR_RETURN(const std::unique_ptr<Transaction> transaction,
+                            Transaction::Begin(sessions_, clock_.Steady() + options_.rent_timeout));
+  return transaction->Now(clock_.Now());
 }
 
 absl::Status Housekeeping::TouchOwnLanes(absl::Time now) {

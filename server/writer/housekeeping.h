@@ -53,6 +53,7 @@ class Housekeeping final {
   bool more() const { return more_; }
 
  private:
+  absl::StatusOr<absl::Time> ServerTime();
   absl::Status TouchOwnLanes(absl::Time now);
   absl::Status DeleteExpiredHits(absl::Time now);
   absl::Status DeleteOldLanes(absl::Time now);

@@ -104,9 +104,9 @@ absl::Status LaneWriter::Open() {
 
 absl::Status LaneWriter::Take(Transaction& transaction) {
   const statement::LaneKey key = {options_.writer_id, name_};
+  const absl::Time now = transaction.Now(clock_.Now());
   HOLDFAST_RETURN_IF_ERROR(
-      transaction.ExecuteAll(statement::EnsureLane(key, options_.journal_id, clock_.Now()))
-          .status());
+      transaction.ExecuteAll(statement::EnsureLane(key, options_.journal_id, now)).status());
   HOLDFAST_ASSIGN_OR_RETURN(const std::vector<mysql::ResultRow> answer,
                             transaction.Query(statement::LockLane(key)));
   if (answer.size() != 1) {
@@ -116,7 +116,7 @@ absl::Status LaneWriter::Take(Transaction& transaction) {
   const bool is_new = row.epoch == 0;
   const uint64_t epoch = std::max(row.epoch, seat_.has_value() ? seat_->epoch : 0) + 1;
   if (is_new || row.journal_id != options_.journal_id) {
-    HOLDFAST_ASSIGN_OR_RETURN(row, Exchange(transaction, row));
+    HOLDFAST_ASSIGN_OR_RETURN(row, Exchange(transaction, row, now));
   }
   if (row.position > known_head_) {
     row.adjusted -= static_cast<int64_t>(row.position - known_head_);
@@ -124,7 +124,7 @@ absl::Status LaneWriter::Take(Transaction& transaction) {
   }
   row.epoch = epoch;
   HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed,
-                            transaction.ExecuteAll(statement::TakeLane(key, row, clock_.Now())));
+                            transaction.ExecuteAll(statement::TakeLane(key, row, now)));
   if (changed != 1) {
     return absl::InternalError(absl::StrCat("the row of lane ", name_, " cannot be changed"));
   }
@@ -138,18 +138,18 @@ absl::Status LaneWriter::Take(Transaction& transaction) {
   return absl::OkStatus();
 }
 
-// Where two journals take one lane from each other, each must find again how far it had come: a lane
-// that began anew would bring once more all that its journal still has, and hits without an id would
-// count twice.
-absl::StatusOr<LaneRow> LaneWriter::Exchange(Transaction& transaction, const LaneRow& theirs) {
+// Where two journals take one lane from each other, each must find again how far it had come: a
+// lane that began anew would bring once more all that its journal still has, and hits without an id
+// would count twice.
+absl::StatusOr<LaneRow> LaneWriter::Exchange(Transaction& transaction, const LaneRow& theirs,
+                                             absl::Time now) {
   if (theirs.position > 0) {
     const std::string their_id = event::FormatUuid(theirs.journal_id);
     const statement::LaneKey key = {their_id, name_};
     HOLDFAST_RETURN_IF_ERROR(
-        transaction.ExecuteAll(statement::EnsureLane(key, theirs.journal_id, clock_.Now()))
-            .status());
+        transaction.ExecuteAll(statement::EnsureLane(key, theirs.journal_id, now)).status());
     HOLDFAST_RETURN_IF_ERROR(
-        transaction.ExecuteAll(statement::TakeLane(key, theirs, clock_.Now())).status());
+        transaction.ExecuteAll(statement::TakeLane(key, theirs, now)).status());
   }
   const std::string our_id = event::FormatUuid(options_.journal_id);
   HOLDFAST_ASSIGN_OR_RETURN(const std::vector<mysql::ResultRow> answer,
@@ -286,8 +286,9 @@ absl::StatusOr<std::optional<LaneRow>> LaneWriter::TouchRow(Transaction& transac
                                                             uint64_t position) {
   const statement::LaneKey key = {options_.writer_id, name_};
   LaneRow row = ToRow(*seat_, options_.journal_id);
-  HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed, transaction.ExecuteAll(statement::MoveLane(
-                                                        key, row, position, 0, clock_.Now())));
+  HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed,
+                            transaction.ExecuteAll(statement::MoveLane(
+                                key, row, position, 0, transaction.Now(clock_.Now()))));
   if (changed == 1) {
     HOLDFAST_RETURN_IF_ERROR(transaction.Commit());
     row.adjusted += static_cast<int64_t>(position - row.position);

@@ -154,7 +154,7 @@ class LaneWriter final {
   absl::StatusOr<Written> Reopen();
   absl::Status Take(Transaction& transaction);
   absl::StatusOr<statement::LaneRow> Exchange(Transaction& transaction,
-                                              const statement::LaneRow& theirs);
+                                              const statement::LaneRow& theirs, absl::Time now);
   absl::Status CheckStatsUtcOffset(Transaction& transaction);
   void TakeSeat(const statement::LaneRow& row);
   void CountOutcomes();

@@ -35,6 +35,10 @@ class Transaction final {
                                    size_t first, size_t count);
   absl::StatusOr<std::vector<mysql::ResultRow>> Query(const statement::Call& call);
 
+  // The time by the database's clock; by `own` if that is not known. What several daemons compare
+  // with each other goes by it: the clock of one may be years off.
+  absl::Time Now(absl::Time own) const { return session_->ServerTime().value_or(own); }
+
   // Runs all rows of `call`, in as many statements as it takes. Returns the affected rows of all.
   absl::StatusOr<uint64_t> ExecuteAll(const statement::Call& call);
 

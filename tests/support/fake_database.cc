@@ -75,6 +75,11 @@ class FakeDatabase::FakeSession final : public mysql::Session {
 
   uint64_t number() const { return number_; }
 
+  std::optional<absl::Time> ServerTime() const override {
+    absl::MutexLock lock(&database_.mu_);
+    return database_.server_time_;
+  }
+
   absl::Status Begin() override {
     return database_.Do(Call(FakeCall::Kind::kBegin), false, [this](Link& link) {
       database_.mu_.AssertHeld();
@@ -186,6 +191,11 @@ absl::StatusOr<mysql::Rented> FakeDatabase::Rent(absl::Time) {
   idle_.pop_back();
   ++rented_;
   return mysql::Rented(this, std::move(session));
+}
+
+void FakeDatabase::set_server_time(std::optional<absl::Time> time) {
+  absl::MutexLock lock(&mu_);
+  server_time_ = time;
 }
 
 void FakeDatabase::TakeBack(std::unique_ptr<mysql::Session> session, bool healthy) {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,9 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
   // A failover to a server that lacks the last `lost_commits`; sessions are lost.
   void FailOver(size_t lost_commits);
 
+  // What the server's clock shows; nullopt: nobody asked it.
+  void set_server_time(std::optional<absl::Time> time);
+
   // As max_allowed_packet and the kind of the server decide.
   void set_statement_bytes_max(size_t bytes);
   void set_has_bulk(bool has_bulk);
@@ -138,6 +142,7 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
   bool kill_works_ ABSL_GUARDED_BY(mu_) = true;
   bool has_bulk_ ABSL_GUARDED_BY(mu_) = true;
   size_t statement_bytes_max_ ABSL_GUARDED_BY(mu_) = size_t{15} << 20;
+  std::optional<absl::Time> server_time_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace holdfast::test

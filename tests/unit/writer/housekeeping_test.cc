@@ -50,6 +50,33 @@ TEST_F(HousekeepingTest, LanesOfWritersThatAreGoneGoAndIdleLanesOfOurOwnStay) {
   EXPECT_EQ(database_.Count("holdfast_lanes"), 2u) << "those of writer-1, idle for as long";
 }
 
+// A daemon's own clock may be anywhere, at the boot of its machine for example.
+TEST_F(HousekeepingTest, WhatIsOldTheDatabasesClockSays) {
+  WriterOptions other = DefaultOptions();
+  other.writer_id = "writer-2";
+  const absl::Time time = clock_.Now();
+  database_.set_server_time(time);
+  clock_.JumpWall(-absl::Hours(10 * 365 * 24));
+  const auto writer = OpenWriter(kRateLane, other);
+  v1::Event event = test::HitsOf("user:1", 1, test::UuidOf(1));
+  test::SetOccurredAt(time, &event);
+  events_.Add(event);
+  ASSERT_OK(writer->Write(events_.all()));
+  clock_.JumpWall(absl::Hours(20 * 365 * 24));
+  database_.set_server_time(time + absl::Hours(7 * 24));
+  ASSERT_OK(housekeeping_.Step());
+  EXPECT_EQ(database_.Count("holdfast_lanes"), 1u);
+  EXPECT_EQ(database_.Count("holdfast_rate_limit_hits"), 1u);
+  const auto found = writer->Look();
+  ASSERT_OK(found);
+  EXPECT_EQ(found->kind, Kind::kCommitted);
+  clock_.JumpWall(-absl::Hours(20 * 365 * 24));
+  database_.set_server_time(time + absl::Hours(40 * 24));
+  ASSERT_OK(housekeeping_.Step());
+  EXPECT_EQ(database_.Count("holdfast_lanes"), 0u);
+  EXPECT_EQ(database_.Count("holdfast_rate_limit_hits"), 0u);
+}
+
 TEST_F(HousekeepingTest, ALaneThatIsTouchedKeepsItsSeat) {
   const auto writer = OpenWriter(kUsageLane);
   clock_.Advance(absl::Hours(31 * 24));
