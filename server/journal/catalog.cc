@@ -79,21 +79,20 @@ void Catalog::Report(uint64_t segment_id, Corruption corruption) {
 
 bool Catalog::Release(const LanePositions& settled, absl::Time now) {
   absl::MutexLock lock(&mu_);
-  for (size_t lane = 0; lane < settled.size(); ++lane) {
-    settled_[lane] = std::max(settled_[lane], settled[lane]);
-  }
-  return ReleaseLocked(now);
-}
-
-bool Catalog::ReleaseLocked(absl::Time now) {
   bool released = false;
+  bool kept_again = false;
   for (Segment& segment : segments_) {
-    if (segment.released_at.has_value()) continue;
-    if (!segment.sealed || !AllAtMost(segment.heads, settled_)) break;
-    segment.released_at = now;
-    released = true;
+    const bool may_go = segment.sealed && AllAtMost(segment.heads, settled);
+    if (may_go == segment.released_at.has_value() || segment.condemned) continue;
+    if (may_go) {
+      segment.released_at = now;
+      released = true;
+    } else {
+      segment.released_at.reset();
+      kept_again = true;
+    }
   }
-  if (released) ShowLocked();
+  if (released || kept_again) ShowLocked();
   return released;
 }
 

@@ -41,7 +41,8 @@ class Catalog {
   // Logs, counts and remembers a damaged place, unless it lies within one that is known.
   void Report(uint64_t segment_id, Corruption corruption);
 
-  // Everything up to `settled` may go. True if that released a segment.
+  // Everything up to `settled` may go, and nothing else: a segment that was released and holds more
+  // is kept again, unless it is condemned. True if that released a segment.
   bool Release(const LanePositions& settled, absl::Time now);
 
   // The oldest segment, if it may be deleted: it is released, and has been for the retention, or is
@@ -61,17 +62,15 @@ class Catalog {
 
  private:
   bool OldestMayGo() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  bool ReleaseLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ShowLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t UnreleasedBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   metrics::Metrics& metrics_;
 
   mutable absl::Mutex mu_;
-  std::deque<Segment> segments_ ABSL_GUARDED_BY(mu_);  // By number.
-  uint64_t end_offset_ ABSL_GUARDED_BY(mu_);           // One past the last durable offset.
-  LanePositions heads_ ABSL_GUARDED_BY(mu_);           // The last durable ordinals.
-  LanePositions settled_ ABSL_GUARDED_BY(mu_) = {};
+  std::deque<Segment> segments_ ABSL_GUARDED_BY(mu_);         // By number.
+  uint64_t end_offset_ ABSL_GUARDED_BY(mu_);                  // One past the last durable offset.
+  LanePositions heads_ ABSL_GUARDED_BY(mu_);                  // The last durable ordinals.
   std::vector<Corruption> corruptions_ ABSL_GUARDED_BY(mu_);  // The first of them.
   // Damaged places that were reported, by segment.
   absl::flat_hash_map<uint64_t, std::vector<ByteRange>> reported_ ABSL_GUARDED_BY(mu_);

@@ -164,7 +164,8 @@ class Journal {
   virtual uint64_t LastSequence(const event::Id& producer) const = 0;
 
   // Everything of each lane up to these ordinals is settled: segments that hold nothing else may
-  // go, after the retention. Never goes down.
+  // go, after the retention. Where an ordinal is lower than the last time, the database has lost
+  // what it had: what is above it is kept again, as far as it is still there.
   virtual void Release(const LanePositions& settled) = 0;
 
   // Reads one lane back, from the first event after `after_ordinal`. The reader must not outlive

@@ -106,14 +106,16 @@ void PipelineImpl::OnSeated(event::Lane lane, uint64_t position) {
     PostAllMoved();
   }
   Deliver();
+  if (!went_back) return;
+  // What the lane needs again must not go before it has been written.
+  ReleaseSettled();
   // What happened to this lane has happened to all: the idle ones look now, while the journal still
   // has what they wrote.
-  if (went_back) AskLanesToLook();
+  AskLanesToLook();
 }
 
 void PipelineImpl::OnSettled(const Settled& settled) {
   bool release = false;
-  journal::LanePositions positions;
   {
     absl::MutexLock lock(&mu_);
     progress_.OnSettled(settled.lane, settled.position, settled.offset);
@@ -130,11 +132,20 @@ void PipelineImpl::OnSettled(const Settled& settled) {
       last_sweep_ = clock_.Steady();
       PostAllMoved();
       release = true;
-      positions = progress_.Positions();
     }
   }
   Deliver();
-  if (release) journal_.Release(positions);
+  if (release) ReleaseSettled();
+}
+
+void PipelineImpl::ReleaseSettled() {
+  absl::MutexLock in_order(&release_mu_);
+  journal::LanePositions positions;
+  {
+    absl::MutexLock lock(&mu_);
+    positions = progress_.Positions();
+  }
+  journal_.Release(positions);
 }
 
 void PipelineImpl::OnFenced(event::Lane lane) {
@@ -203,16 +214,14 @@ void PipelineImpl::Housekeep() {
 }
 
 void PipelineImpl::Tick() {
-  journal::LanePositions positions;
   {
     absl::MutexLock lock(&mu_);
     PostAllMoved();
     progress_.Thin(kProducersMax, [this](const event::Id& producer) {
       return journal_.LastSequence(producer) != 0;
     });
-    positions = progress_.Positions();
   }
-  journal_.Release(positions);
+  ReleaseSettled();
   OfferRoom();
   Export();
 }

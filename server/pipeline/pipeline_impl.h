@@ -5,8 +5,8 @@
 //   release the housekeeper    every second: gauges and what was put off; at once: what Attach has
 //   posted
 //
-// Locks: mu_ may be held when Streams takes its own; nothing else of this room is locked under it,
-// and no gateway, lane or sink is called.
+// Locks: release_mu_, then mu_. Under mu_ Streams may take its own; nothing else of this room is
+// locked under it, and no gateway, lane or sink is called.
 
 #pragma once
 
@@ -68,6 +68,7 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
   void Distribute(const journal::Durable& durable, Arrivals* arrivals);
   void PostMoved(const event::Id& producer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PostAllMoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReleaseSettled() ABSL_LOCKS_EXCLUDED(release_mu_, mu_);
   void Deliver();
   void OfferRoom();
   bool IsDrained() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -98,6 +99,10 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
   // Batches that the journal has taken, or is being asked to, and has not told of yet.
   uint64_t in_journal_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time last_sweep_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+
+  // Held while the journal is told what may go, so that it never hears the older positions last:
+  // they go down when the database has lost something. Before mu_.
+  absl::Mutex release_mu_;
 
   absl::Mutex housekeeper_mu_;
   bool poked_ ABSL_GUARDED_BY(housekeeper_mu_) = false;

@@ -143,7 +143,7 @@ TEST_F(RoomTest, OnlyWholeReleasedSegmentsAreDeleted) {
   LanePositions settled{};
   settled[kUsage] = 1;
   journal_->Release(settled);
-  settled[kUsage] = 0;  // Never goes down.
+  settled[kUsage] = 0;
   journal_->Release(settled);
   EXPECT_EQ(Segments(), segments);
   settled[kUsage] = head;
@@ -188,6 +188,25 @@ TEST_F(RoomTest, ReleasedSegmentsAreKeptForTheRetention) {
   EXPECT_EQ(ReadAll(*journal_, kUsage).front().ordinal, 1);
   EXPECT_EQ(journal_->Status().used_bytes, options_.segment_bytes);
   clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(Eventually([&] { return Segments().size() == 1; }));
+}
+
+TEST_F(RoomTest, WhatTheDatabaseLostIsKeptUntilItIsSettledAgain) {
+  options_.retention = absl::Minutes(15);
+  Open();
+  FillSegments(3);
+  const uint64_t used_bytes = journal_->Status().used_bytes;
+  ReleaseAll();
+  LanePositions lost = journal_->Status().lane_heads;
+  lost[kUsage] = 1;
+  journal_->Release(lost);
+  EXPECT_EQ(journal_->Status().used_bytes, used_bytes);
+  clock_.Advance(absl::Hours(1));
+  // More segments than were prepared: the keeper has been round since.
+  FillSegments(6);
+  EXPECT_EQ(ReadAll(*journal_, kUsage, 1).front().ordinal, 2);
+  ReleaseAll();
+  clock_.Advance(absl::Minutes(15));
   EXPECT_TRUE(Eventually([&] { return Segments().size() == 1; }));
 }
 

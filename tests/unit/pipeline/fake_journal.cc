@@ -81,6 +81,11 @@ void FakeJournal::Reopen() {
   listener_ = nullptr;
 }
 
+std::vector<uint64_t> FakeJournal::kept_again() const {
+  absl::MutexLock lock(&mu_);
+  return kept_again_;
+}
+
 journal::LanePositions FakeJournal::released() const {
   absl::MutexLock lock(&mu_);
   return released_;
@@ -188,8 +193,9 @@ uint64_t FakeJournal::LastSequence(const event::Id& producer) const {
 void FakeJournal::Release(const journal::LanePositions& settled) {
   absl::MutexLock lock(&mu_);
   for (size_t lane = 0; lane < settled.size(); ++lane) {
-    released_[lane] = std::max(released_[lane], settled[lane]);
+    if (settled[lane] < released_[lane]) kept_again_.push_back(settled[lane]);
   }
+  released_ = settled;
 }
 
 std::unique_ptr<journal::Reader> FakeJournal::Read(event::Lane lane, uint64_t after_ordinal) {

@@ -34,6 +34,8 @@ class FakeJournal final : public journal::Journal {
   void Reopen();                                   // As by a new process. REQUIRES: stopped.
 
   journal::LanePositions released() const;
+  // The positions of lanes that were lower than what was released of them before.
+  std::vector<uint64_t> kept_again() const;
   uint64_t records_read() const;
 
   event::Id journal_id() const override { return event::Id{{1}}; }
@@ -79,6 +81,7 @@ class FakeJournal final : public journal::Journal {
   std::array<std::deque<Record>, event::kLaneCount> lanes_ ABSL_GUARDED_BY(mu_);
   std::array<absl::flat_hash_set<uint64_t>, event::kLaneCount> lost_ ABSL_GUARDED_BY(mu_);
   journal::LanePositions released_ ABSL_GUARDED_BY(mu_){};
+  std::vector<uint64_t> kept_again_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace holdfast::test

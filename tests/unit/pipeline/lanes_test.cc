@@ -16,7 +16,9 @@ using test::kMessageLane;
 using test::kUsageLane;
 using test::MakeBatch;
 using test::ProducerId;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 const event::Id kProducer = ProducerId(1);
 const event::Id kOther = ProducerId(2);
@@ -379,6 +381,18 @@ TEST_F(LanesTest, TheJournalMayReleaseWhatIsSettledAndNothingElse) {
   EXPECT_EQ(journal_.released()[kMessageLane], 0u);
   database_.Heal(kMessageLane);
   EXPECT_TRUE(Await([this] { return journal_.released()[kMessageLane] == 2; }));
+}
+
+TEST_F(LanesTest, WhatAFailoverLostTheJournalKeepsAgain) {
+  Start();
+  Submit(kProducer, 1, "uuumm");
+  EXPECT_TRUE(Await([this] { return journal_.released()[kUsageLane] == 3; }));
+  EXPECT_TRUE(Await([this] { return journal_.released()[kMessageLane] == 2; }));
+  EXPECT_THAT(journal_.kept_again(), IsEmpty());
+  database_.RollBack(kUsageLane, 1);
+  Submit(kProducer, 6, "u");
+  EXPECT_TRUE(Await([this] { return journal_.released()[kUsageLane] == 4; }));
+  EXPECT_THAT(journal_.kept_again(), ElementsAre(1));
 }
 
 TEST_F(LanesTest, PendingEventsAndTheAgeOfTheOldestAreExported) {
