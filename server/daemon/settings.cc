@@ -148,7 +148,7 @@ const std::array kSettings = {
             }},
     Setting{"HOLDFAST_JOURNAL_RETENTION", kJournal, "15m",
             "How long delivered segments are kept, to repeat them if the database loses its last "
-            "commits in a failover.",
+            "commits in a failover. While it does not answer no time passes for them.",
             [](string_view value, Config& config) {
               return ReadDuration(value, absl::ZeroDuration(), 30 * kDay,
                                   &config.journal.retention);

@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kCorruptionsMax = 100;
 // And so many are known again when a reader meets them.
 constexpr size_t kReportedMax = 1000;
+// While a segment waits only for the database to be seen.
+constexpr absl::Duration kAskAgainAfter = absl::Seconds(1);
 
 bool AllAtMost(const LanePositions& heads, const LanePositions& settled) {
   const size_t lanes = heads.size() - HOLDFAST_SEEDED_BUG(kDeletedOneLaneTooEarly);
@@ -77,8 +79,9 @@ void Catalog::Report(uint64_t segment_id, Corruption corruption) {
   if (corruptions_.size() < kCorruptionsMax) corruptions_.push_back(std::move(corruption));
 }
 
-bool Catalog::Release(const LanePositions& settled, absl::Time now) {
+bool Catalog::Release(const LanePositions& settled, absl::Time now, absl::Time seen_at) {
   absl::MutexLock lock(&mu_);
+  seen_at_ = std::max(seen_at_, seen_at);
   bool released = false;
   bool kept_again = false;
   for (Segment& segment : segments_) {
@@ -109,18 +112,21 @@ std::optional<Segment> Catalog::Condemn(const JournalOptions& options, absl::Tim
   for (const Segment& segment : segments_) {
     if (segment.released_at.has_value()) released_bytes += segment.file_bytes;
   }
+  const bool is_old = options.retention == absl::ZeroDuration() ||
+                      *oldest.released_at + options.retention <= std::min(now, seen_at_);
   if (oldest.condemned || room_needed || !oldest.holds_events ||
-      released_bytes > options.retention_bytes || *oldest.released_at + options.retention <= now) {
+      released_bytes > options.retention_bytes || is_old) {
     oldest.condemned = true;
     return oldest;
   }
   return std::nullopt;
 }
 
-absl::Time Catalog::NextExpiry(const JournalOptions& options) const {
+absl::Time Catalog::NextExpiry(const JournalOptions& options, absl::Time now) const {
   absl::MutexLock lock(&mu_);
   if (!OldestMayGo()) return absl::InfiniteFuture();
-  return *segments_.front().released_at + options.retention;
+  const absl::Time expiry = *segments_.front().released_at + options.retention;
+  return expiry <= now && expiry > seen_at_ ? now + kAskAgainAfter : expiry;
 }
 
 void Catalog::Remove(uint64_t segment_id) {

@@ -43,14 +43,16 @@ class Catalog {
 
   // Everything up to `settled` may go, and nothing else: a segment that was released and holds more
   // is kept again, unless it is condemned. True if that released a segment.
-  bool Release(const LanePositions& settled, absl::Time now);
+  bool Release(const LanePositions& settled, absl::Time now, absl::Time seen_at);
 
-  // The oldest segment, if it may be deleted: it is released, and has been for the retention, or is
-  // beyond `retention_bytes`, or holds nothing, or `room_needed`. From now on no reader enters it.
+  // The oldest segment, if it may be deleted: it is released, and had been for the retention when
+  // the database was last seen, or is beyond `retention_bytes`, or holds nothing, or `room_needed`.
+  // From now on no reader enters it.
   // Never the only one: it alone says whose journal this is and how far every producer has come.
   std::optional<Segment> Condemn(const JournalOptions& options, absl::Time now, bool room_needed);
-  // When the oldest will be deletable for its age; InfiniteFuture if it is not released.
-  absl::Time NextExpiry(const JournalOptions& options) const;
+  // When the oldest may be deletable for its age; InfiniteFuture if it is not released. If only the
+  // database has to be seen, when to ask again.
+  absl::Time NextExpiry(const JournalOptions& options, absl::Time now) const;
   // REQUIRES: it was condemned, and its file is gone for good.
   void Remove(uint64_t segment_id);
 
@@ -68,9 +70,10 @@ class Catalog {
   metrics::Metrics& metrics_;
 
   mutable absl::Mutex mu_;
-  std::deque<Segment> segments_ ABSL_GUARDED_BY(mu_);         // By number.
-  uint64_t end_offset_ ABSL_GUARDED_BY(mu_);                  // One past the last durable offset.
-  LanePositions heads_ ABSL_GUARDED_BY(mu_);                  // The last durable ordinals.
+  std::deque<Segment> segments_ ABSL_GUARDED_BY(mu_);  // By number.
+  uint64_t end_offset_ ABSL_GUARDED_BY(mu_);           // One past the last durable offset.
+  LanePositions heads_ ABSL_GUARDED_BY(mu_);           // The last durable ordinals.
+  absl::Time seen_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   std::vector<Corruption> corruptions_ ABSL_GUARDED_BY(mu_);  // The first of them.
   // Damaged places that were reported, by segment.
   absl::flat_hash_map<uint64_t, std::vector<ByteRange>> reported_ ABSL_GUARDED_BY(mu_);

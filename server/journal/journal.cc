@@ -43,7 +43,7 @@ class DiskJournal final : public Journal {
   absl::Status Append(std::shared_ptr<const event::Batch> batch) override;
   bool HasRoom() const override { return queued_bytes_.load() < options_.queue_bytes_max; }
   uint64_t LastSequence(const event::Id& producer) const override;
-  void Release(const LanePositions& settled) override;
+  void Release(const LanePositions& settled, absl::Time seen_at) override;
   std::unique_ptr<Reader> Read(event::Lane lane, uint64_t after_ordinal) override;
   JournalStatus Status() const override;
   void Stop() override;
@@ -182,8 +182,8 @@ uint64_t DiskJournal::LastSequence(const event::Id& producer) const {
   return handed_in_.LastSequence(producer);
 }
 
-void DiskJournal::Release(const LanePositions& settled) {
-  if (catalog_.Release(settled, clock_.Steady())) keeper_.Wake();
+void DiskJournal::Release(const LanePositions& settled, absl::Time seen_at) {
+  if (catalog_.Release(settled, clock_.Steady(), seen_at)) keeper_.Wake();
 }
 
 std::unique_ptr<Reader> DiskJournal::Read(event::Lane lane, uint64_t after_ordinal) {

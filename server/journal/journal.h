@@ -54,7 +54,8 @@ struct JournalOptions {
 
   // Released segments are kept so long, or until they are more than `retention_bytes`, whichever
   // comes first: if the database loses its last commits in a failover, they are delivered again
-  // from here.
+  // from here. While the database does not answer no time passes for them: what it has lost shows
+  // only when it is back.
   absl::Duration retention = absl::Minutes(15);
   uint64_t retention_bytes = uint64_t{256} << 20;
 
@@ -165,8 +166,9 @@ class Journal {
 
   // Everything of each lane up to these ordinals is settled: segments that hold nothing else may
   // go, after the retention. Where an ordinal is lower than the last time, the database has lost
-  // what it had: what is above it is kept again, as far as it is still there.
-  virtual void Release(const LanePositions& settled) = 0;
+  // what it had: what is above it is kept again, as far as it is still there. `seen_at` (steady
+  // time): when each lane was last seen to stand in the database where it was left.
+  virtual void Release(const LanePositions& settled, absl::Time seen_at) = 0;
 
   // Reads one lane back, from the first event after `after_ordinal`. The reader must not outlive
   // the journal. Not thread-safe; readers are independent of each other.

@@ -109,7 +109,7 @@ void Keeper::Loop() {
 }
 
 void Keeper::Rest() {
-  const absl::Time expiry = catalog_.NextExpiry(options_);
+  const absl::Time expiry = catalog_.NextExpiry(options_, clock_.Steady());
   absl::MutexLock lock(&mu_);
   absl::Duration rest = expiry == absl::InfiniteFuture()
                             ? absl::InfiniteDuration()

@@ -140,12 +140,16 @@ void PipelineImpl::OnSettled(const Settled& settled) {
 
 void PipelineImpl::ReleaseSettled() {
   absl::MutexLock in_order(&release_mu_);
+  absl::Time seen_at = absl::InfiniteFuture();
+  for (const event::Lane lane : lane_numbers_) {
+    seen_at = std::min(seen_at, lanes_[lane]->seen_at());
+  }
   journal::LanePositions positions;
   {
     absl::MutexLock lock(&mu_);
     positions = progress_.Positions();
   }
-  journal_.Release(positions);
+  journal_.Release(positions, seen_at);
 }
 
 void PipelineImpl::OnFenced(event::Lane lane) {

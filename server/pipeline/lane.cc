@@ -101,6 +101,7 @@ bool Lane::Open() {
       absl::MutexLock lock(&mu_);
       if (stopping_) return false;
     }
+    asked_at_ = clock_.Steady();
     const absl::Status opened = sink_->Open();
     if (opened.ok()) break;
     if (!FailAndWait(opened, "lane cannot take its place in the database")) return false;
@@ -145,6 +146,7 @@ Lane::Then Lane::DeliverCut() {
       if (state_ == LaneState::kIdle) state_ = LaneState::kBusy;
       cut_accepted_at_ = cut_.front().accepted_at;
     }
+    asked_at_ = clock_.Steady();
     const absl::StatusOr<writer::Written> written = sink_->Write(cut_);
     if (!written.ok()) {
       if (!FailAndWait(written.status(), "lane cannot write its events")) return Then::kEnd;
@@ -160,9 +162,11 @@ Lane::Then Lane::DeliverCut() {
 std::optional<writer::Written> Lane::Insist(
     absl::FunctionRef<absl::StatusOr<writer::Written>()> ask, absl::string_view what) {
   looking_ = true;
+  asked_at_ = clock_.Steady();
   absl::StatusOr<writer::Written> answer = ask();
   while (!answer.ok()) {
     if (!FailAndWait(answer.status(), what)) return std::nullopt;
+    asked_at_ = clock_.Steady();
     answer = ask();
   }
   looking_ = false;
@@ -174,7 +178,9 @@ Lane::Then Lane::Look() {
   const std::optional<writer::Written> found =
       Insist([this] { return sink_->Look(); }, "idle lane cannot look at its row");
   if (!found.has_value()) return Then::kEnd;
-  return found->kind == writer::Written::Kind::kCommitted ? Then::kGoOn : Follow(*found);
+  if (found->kind != writer::Written::Kind::kCommitted) return Follow(*found);
+  NoteSeen(asked_at_);
+  return Then::kGoOn;
 }
 
 Lane::Then Lane::Follow(const writer::Written& written) {
@@ -226,6 +232,7 @@ void Lane::Accept(const writer::Written& written) {
     cut_accepted_at_ = cut_.empty() ? absl::InfiniteFuture() : cut_.front().accepted_at;
   }
   TellSettled(std::move(settled));
+  NoteSeen(asked_at_);
 }
 
 // What the journal has lost at the end of the lane: no batch will come to move the row past it.
@@ -244,6 +251,7 @@ Lane::Then Lane::PassOverLost() {
   }
   // The offset that the listener has stays true; at the head it needs none.
   TellSettled(std::move(settled));
+  NoteSeen(asked_at_);
   return Then::kGoOn;
 }
 
@@ -280,6 +288,18 @@ void Lane::TakeSeat() {
     cut_accepted_at_ = absl::InfiniteFuture();
   }
   listener_->OnSeated(number_, seat.position);
+  NoteSeen(asked_at_);
+}
+
+absl::Time Lane::seen_at() const {
+  absl::MutexLock lock(&mu_);
+  return state_ == LaneState::kFenced ? absl::InfiniteFuture() : seen_at_;
+}
+
+// After the listener was told: it must not take what the lane stood at before for what was seen.
+void Lane::NoteSeen(absl::Time at) {
+  absl::MutexLock lock(&mu_);
+  seen_at_ = at;
 }
 
 void Lane::Fence() {

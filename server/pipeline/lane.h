@@ -75,6 +75,10 @@ class Lane final {
   // failover may have lost what was committed, and no batch would come to notice.
   void AskToLook() { feed_->AskToLook(); }
 
+  // When its row in the database was last seen to be as it was left. InfiniteFuture: it is
+  // another's now.
+  absl::Time seen_at() const;
+
   Feed& feed() { return *feed_; }
   LaneReport Report() const;
 
@@ -101,6 +105,7 @@ class Lane final {
   void Succeed();
   void Enter(LaneState state, std::string reason);
   void TellSettled(Settled settled);
+  void NoteSeen(absl::Time at);
 
   bool Interrupted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || hurry_; }
 
@@ -118,6 +123,7 @@ class Lane final {
   std::vector<event::Accepted> cut_;     // Under way.
   bool gave_up_ = false;                 // The cut is in the lane's own share, the feed is closed.
   bool looking_ = false;                 // In place of a cut.
+  absl::Time asked_at_;                  // When the attempt under way began.
   bool offset_known_ = false;            // The listener has an offset since the last seat.
   std::optional<flow::Verdict> logged_;  // What this run of failures was last logged as.
 
@@ -130,6 +136,7 @@ class Lane final {
   std::string reason_ ABSL_GUARDED_BY(mu_) = "not opened yet";
   bool seated_ ABSL_GUARDED_BY(mu_) = false;
   writer::Seat seat_ ABSL_GUARDED_BY(mu_);
+  absl::Time seen_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   absl::Time cut_accepted_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
 };
 

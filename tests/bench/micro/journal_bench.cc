@@ -130,7 +130,7 @@ void JournalAppend(benchmark::State& state) {
   const AllocationCount allocations;
   for (auto _ : state) {
     HOLDFAST_CHECK((*journal)->Append(batch).ok());
-    (*journal)->Release(listener.Await(++appended));
+    (*journal)->Release(listener.Await(++appended), absl::InfiniteFuture());
   }
   allocations.Report(state, state.range(0));
   (*journal)->Stop();

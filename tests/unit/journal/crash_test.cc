@@ -149,7 +149,7 @@ class Simulation {
     for (const event::Lane lane : kLanes) {
       settled_[lane] = std::max(settled_[lane], journal.recovered_heads()[lane]);
     }
-    journal.Release(settled_);
+    journal.Release(settled_, absl::InfiniteFuture());
   }
 
   // What the listener was told is a fact.

@@ -67,7 +67,8 @@ TEST_F(ReaderTest, AReaderGoesOnWhereTheJournalGoesOn) {
       EXPECT_EQ(records->front().ordinal, i / 2);
     }
     EXPECT_THAT(*reader->Next(1000), IsEmpty());
-    if (Segments().size() == 3) journal_->Release(journal_->Status().lane_heads);
+    if (Segments().size() == 3)
+      journal_->Release(journal_->Status().lane_heads, absl::InfiniteFuture());
   }
 }
 

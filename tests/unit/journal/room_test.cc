@@ -47,7 +47,9 @@ class RoomTest : public JournalTest {
     }
   }
 
-  void ReleaseAll() { journal_->Release(journal_->Status().lane_heads); }
+  // The database answers all the time.
+  void Release(const LanePositions& settled) { journal_->Release(settled, absl::InfiniteFuture()); }
+  void ReleaseAll() { Release(journal_->Status().lane_heads); }
 
   uint64_t FileBytes() {
     uint64_t bytes = 0;
@@ -142,12 +144,12 @@ TEST_F(RoomTest, OnlyWholeReleasedSegmentsAreDeleted) {
   const uint64_t head = journal_->Status().lane_heads[kUsage];
   LanePositions settled{};
   settled[kUsage] = 1;
-  journal_->Release(settled);
+  Release(settled);
   settled[kUsage] = 0;
-  journal_->Release(settled);
+  Release(settled);
   EXPECT_EQ(Segments(), segments);
   settled[kUsage] = head;
-  journal_->Release(settled);
+  Release(settled);
   ASSERT_TRUE(Eventually([&] { return Segments().size() == 1; }));
   EXPECT_EQ(Segments()[0], segments.back());
 }
@@ -163,13 +165,13 @@ TEST_F(RoomTest, ASegmentStaysAsLongAsOneLaneNeedsIt) {
     FillSegments(3);
     LanePositions settled = journal_->Status().lane_heads;
     settled[needs_it] = 0;
-    journal_->Release(settled);
+    Release(settled);
     // More segments than were prepared: the keeper has been round since.
     FillSegments(6);
     ASSERT_THAT(Segments(), Contains(first));
     EXPECT_THAT(ReadAll(*journal_, needs_it), SizeIs(1));
     settled[needs_it] = 1;
-    journal_->Release(settled);
+    Release(settled);
     EXPECT_TRUE(Eventually([&] { return Segments().size() == 4; }));
     Close();
     for (const std::string& name : Names()) disk_.Erase(name);
@@ -191,6 +193,25 @@ TEST_F(RoomTest, ReleasedSegmentsAreKeptForTheRetention) {
   EXPECT_TRUE(Eventually([&] { return Segments().size() == 1; }));
 }
 
+TEST_F(RoomTest, WhileTheDatabaseIsAwayNoTimePassesForWhatIsReleased) {
+  options_.retention = absl::Minutes(15);
+  Open();
+  FillSegments(3);
+  const LanePositions heads = journal_->Status().lane_heads;
+  journal_->Release(heads, clock_.Steady());
+  const absl::Time seen_at = clock_.Steady() + absl::Minutes(14);
+  clock_.Advance(absl::Hours(24));
+  journal_->Release(heads, seen_at);
+  // More segments than were prepared: the keeper has been round since.
+  FillSegments(6);
+  EXPECT_EQ(ReadAll(*journal_, kUsage).front().ordinal, 1);
+  journal_->Release(heads, seen_at + absl::Minutes(1));
+  EXPECT_TRUE(Eventually([&] {
+    clock_.Advance(absl::Seconds(1));
+    return Segments().size() == 4;
+  }));
+}
+
 TEST_F(RoomTest, WhatTheDatabaseLostIsKeptUntilItIsSettledAgain) {
   options_.retention = absl::Minutes(15);
   Open();
@@ -199,7 +220,7 @@ TEST_F(RoomTest, WhatTheDatabaseLostIsKeptUntilItIsSettledAgain) {
   ReleaseAll();
   LanePositions lost = journal_->Status().lane_heads;
   lost[kUsage] = 1;
-  journal_->Release(lost);
+  Release(lost);
   EXPECT_EQ(journal_->Status().used_bytes, used_bytes);
   clock_.Advance(absl::Hours(1));
   // More segments than were prepared: the keeper has been round since.

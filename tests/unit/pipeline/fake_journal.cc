@@ -190,7 +190,7 @@ uint64_t FakeJournal::LastSequence(const event::Id& producer) const {
   return it == handed_in_.end() ? 0 : it->second;
 }
 
-void FakeJournal::Release(const journal::LanePositions& settled) {
+void FakeJournal::Release(const journal::LanePositions& settled, absl::Time /*seen_at*/) {
   absl::MutexLock lock(&mu_);
   for (size_t lane = 0; lane < settled.size(); ++lane) {
     if (settled[lane] < released_[lane]) kept_again_.push_back(settled[lane]);

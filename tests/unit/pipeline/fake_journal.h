@@ -45,7 +45,7 @@ class FakeJournal final : public journal::Journal {
   absl::Status Append(std::shared_ptr<const event::Batch> batch) override;
   bool HasRoom() const override;
   uint64_t LastSequence(const event::Id& producer) const override;
-  void Release(const journal::LanePositions& settled) override;
+  void Release(const journal::LanePositions& settled, absl::Time seen_at) override;
   std::unique_ptr<journal::Reader> Read(event::Lane lane, uint64_t after_ordinal) override;
   journal::JournalStatus Status() const override;
   void Stop() override;
