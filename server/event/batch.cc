@@ -120,6 +120,7 @@ absl::Status Batch::Add(uint64_t sequence, Lane lane, absl::string_view event_by
                                             FormatUuid(producer), " in lane ", LaneName(lane),
                                             " is not a holdfast.v1.Event"));
   }
+  DropUnknownFields(event);
   items.push_back(Item{sequence, lane, absl::string_view(copy, event_bytes.size()), event});
   text_bytes_ += event_bytes.size();
   Weigh();

@@ -1,6 +1,7 @@
 // Parsing of one event, and the search for what is wrong with one that does not parse.
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/unknown_field_set.h>
 
 #include <climits>
 
@@ -41,10 +42,33 @@ std::string FindBadString(absl::string_view bytes, const google::protobuf::Messa
   return "";
 }
 
+// Clearing would keep the memory of the list.
+void DropUnknownOf(google::protobuf::Message* message) {
+  const google::protobuf::Reflection* reflection = message->GetReflection();
+  if (reflection->GetUnknownFields(*message).empty()) return;
+  google::protobuf::UnknownFieldSet dropped;
+  reflection->MutableUnknownFields(message)->Swap(&dropped);
+}
+
 }  // namespace
 
+void DropUnknownFields(v1::Event* event) {
+  DropUnknownOf(event);
+  if (event->has_occurred_at()) DropUnknownOf(event->mutable_occurred_at());
+  if (event->has_usage()) DropUnknownOf(event->mutable_usage());
+  if (event->has_message()) DropUnknownOf(event->mutable_message());
+  if (!event->has_rate_limit()) return;
+  v1::RateLimitEvent* rate_limit = event->mutable_rate_limit();
+  DropUnknownOf(rate_limit);
+  if (rate_limit->has_window_start()) DropUnknownOf(rate_limit->mutable_window_start());
+  if (rate_limit->has_window_end()) DropUnknownOf(rate_limit->mutable_window_end());
+}
+
 std::optional<Fault> Decode(absl::string_view bytes, v1::Event* event) {
-  if (Parse(bytes, event)) return std::nullopt;
+  if (Parse(bytes, event)) {
+    DropUnknownFields(event);
+    return std::nullopt;
+  }
   const std::string field = FindBadString(bytes, v1::Event::default_instance());
   if (!field.empty()) return Fault{field, "is not valid UTF-8", "malformed"};
   return Fault{"", "is not a holdfast.v1.Event", "malformed"};

@@ -224,6 +224,7 @@ TEST(BatchTest, WhateverTheBytesAreTheGeneratedParserAgrees) {
     EXPECT_EQ((*batch)->first_sequence, expected.first_sequence());
     EXPECT_EQ((*batch)->items.size() + (*batch)->refusals.size(),
               static_cast<size_t>(expected.events_size()));
+    expected.DiscardUnknownFields();
     for (const Item& item : (*batch)->items) {
       const int index = static_cast<int>(item.sequence - (*batch)->first_sequence);
       EXPECT_EQ(item.event->SerializeAsString(), expected.events(index).SerializeAsString());
@@ -239,6 +240,38 @@ TEST(BatchTest, MemoryHeldIsNoLessThanWhatWasSent) {
   ASSERT_OK(batch);
   EXPECT_GE((*batch)->bytes, encoded.size());
   EXPECT_LE((*batch)->bytes, encoded.size() + (16 << 10));
+}
+
+// Each of them has three bytes on the wire, and many times that when it is kept.
+TEST(BatchTest, FieldsThatAreNotKnownTakeNoMemoryWhereverTheyStand) {
+  std::string unknown;
+  for (int i = 0; i < 50000; ++i) unknown += LengthDelimited(30, "");
+  // A message that is there twice is merged.
+  const std::string time = LengthDelimited(1, unknown);
+  const std::string of_rate_limit =
+      unknown + LengthDelimited(4, unknown) + LengthDelimited(5, unknown);
+  const struct {
+    v1::Event event;
+    std::string unknown;
+  } kCases[] = {
+      {RateLimitSample(), unknown + time + LengthDelimited(2, of_rate_limit)},
+      {UsageSample(), unknown + time + LengthDelimited(3, unknown)},
+      {MessageSample(), unknown + time + LengthDelimited(4, unknown)},
+  };
+  for (const auto& test : kCases) {
+    const std::string bytes = test.event.SerializeAsString() + test.unknown;
+    const auto sent = Read(Varint(1, 1) + LengthDelimited(2, bytes));
+    ASSERT_OK(sent);
+    ASSERT_EQ((*sent)->items.size(), 1u);
+    Batch read_back;
+    ASSERT_OK(read_back.Add(1, LaneOf(test.event, 1), bytes));
+    for (const Batch* batch :
+         {static_cast<const Batch*>(sent->get()), static_cast<const Batch*>(&read_back)}) {
+      EXPECT_EQ(batch->items[0].bytes, bytes);
+      EXPECT_EQ(batch->items[0].event->SerializeAsString(), test.event.SerializeAsString());
+      EXPECT_LT(batch->items[0].event->SpaceUsedLong(), size_t{8} << 10);
+    }
+  }
 }
 
 TEST(BatchTest, EventsFromTheJournalStayWhereTheyAre) {
