@@ -58,12 +58,21 @@ void Receipts::WaitForLanes(uint64_t number, const journal::Durable& durable,
     if (progress.Of(batch.producer).committed_through < held_through) {
       by_producer_[batch.producer].emplace(held_through, number);
       waiting.producer = batch.producer;
+      waiting.first_sequence = batch.first_sequence;
       waiting.sequence = held_through;
     }
   }
 }
 
 void Receipts::OnRejected(const writer::Rejection& rejection) {
+  // Those that sent it again, while it was pending.
+  if (const auto held = by_producer_.find(rejection.producer); held != by_producer_.end()) {
+    for (auto at = held->second.lower_bound({rejection.sequence, 0}); at != held->second.end();
+         ++at) {
+      Waiting& waiting = waiting_.at(at->second);
+      if (waiting.first_sequence <= rejection.sequence) waiting.rejections.push_back(rejection);
+    }
+  }
   auto it = by_first_offset_.upper_bound(rejection.offset);
   if (it == by_first_offset_.begin()) return;
   Waiting& waiting = waiting_.at((--it)->second);

@@ -64,6 +64,7 @@ class Receipts final {
     // What is still to come far enough: lanes by ordinal, and the producer by sequence (0: not).
     std::vector<std::pair<event::Lane, uint64_t>> lanes;
     event::Id producer;
+    uint64_t first_sequence = 0;
     uint64_t sequence = 0;
     std::vector<writer::Rejection> rejections;
     bool is_over() const { return lanes.empty() && sequence == 0; }

@@ -191,6 +191,27 @@ TEST_F(PipelineTest, ACallerLearnsWhichOfItsOwnEventsWereRejected) {
   EXPECT_TRUE(after.receipt().rejections.empty());
 }
 
+TEST_F(PipelineTest, ACallerThatSendsAgainLearnsWhatIsRejectedOfThePendingEvents) {
+  database_.Reject(2);
+  database_.Block(kUsageLane, true);
+  Start();
+  FakeCaller first;
+  FakeCaller second;
+  FakeCaller third;
+  pipeline_->SubmitAndWait(MakeBatch(kProducer, 1, "uuu"), true, first.done());
+  pipeline_->SubmitAndWait(MakeBatch(kProducer, 1, "uuum"), true, second.done());
+  pipeline_->SubmitAndWait(MakeBatch(kProducer, 3, "um"), true, third.done());
+  EXPECT_TRUE(database_.AwaitPosition(kMessageLane, 1));
+  database_.Block(kUsageLane, false);
+  for (const FakeCaller* caller : {&first, &second}) {
+    ASSERT_TRUE(caller->AwaitAnswer());
+    ASSERT_EQ(caller->receipt().rejections.size(), 1u);
+    EXPECT_EQ(caller->receipt().rejections[0].sequence, 2u);
+  }
+  ASSERT_TRUE(third.AwaitAnswer());
+  EXPECT_TRUE(third.receipt().rejections.empty());
+}
+
 TEST_F(PipelineTest, ACancelledCallerIsAnsweredOnceAndItsBatchGoesOn) {
   database_.Block(kUsageLane, true);
   Start();
