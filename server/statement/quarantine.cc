@@ -56,6 +56,17 @@ absl::string_view EventId(event::Kind kind, const v1::Event& event) {
   return "";
 }
 
+// Hits without an id add up, so two that say the same are not one. They are told apart by their
+// place in the journal, which is the same in every attempt.
+event::Id DigestOf(event::Kind kind, const LaneKey& lane, const event::Accepted& event) {
+  if (kind != event::Kind::kRateLimit || !event.event->rate_limit().has_hits() ||
+      !event.event->rate_limit().event_id().empty()) {
+    return QuarantineDigest(kind, event.bytes);
+  }
+  return QuarantineDigest(kind, absl::StrCat(event.bytes, lane.writer_id, "\n", event.offset, "\n",
+                                             event.producer.view()));
+}
+
 // Empty if the event has no JSON form (a timestamp that JSON cannot say, for example).
 std::string ToJson(const v1::Event& event) {
   google::protobuf::util::JsonPrintOptions options;
@@ -84,7 +95,7 @@ QuarantineInsert::QuarantineInsert(event::Kind kind, const LaneKey& lane,
     : order_(refused.size()) {
   digests_.reserve(refused.size());
   for (const Refused& one : refused) {
-    digests_.push_back(QuarantineDigest(kind, one.event->bytes));
+    digests_.push_back(DigestOf(kind, lane, *one.event));
   }
   std::iota(order_.begin(), order_.end(), size_t{0});
   std::stable_sort(order_.begin(), order_.end(),

@@ -35,7 +35,8 @@ struct Refused {
 };
 
 // The rows for some refused events, sorted by digest. An event that is there already is counted
-// once more. Owns what its call points to, except the events.
+// once more. Hits without an id are each an event of their own, whatever they say: two of them are
+// two rows. Owns what its call points to, except the events.
 class QuarantineInsert {
  public:
   // `minimal`: without the JSON form and the words about the fault, for when the database refuses

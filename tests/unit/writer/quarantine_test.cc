@@ -216,6 +216,23 @@ TEST_F(QuarantineTest, ACounterThatRejectsEveryEventStopsNothing) {
   EXPECT_EQ(Row("rate_limit-0").quarantined, 50u);
 }
 
+// Two equal hits without an id are two facts; an attempt that is made again brings no third.
+TEST_F(QuarantineTest, HitsWithoutAnIdAreKeptEachForItself) {
+  test::FakeTable& table = database_.engine().table("rate_limit_records");
+  table.column(table.Index("identifier")).length_max = 3;
+  for (int i = 0; i < 2; ++i) events_.Add(test::HitsOf("user:1", 1));
+  for (int i = 0; i < 2; ++i) events_.Add(test::HitsOf("user:1", 1, UuidOf(1)));
+  for (int i = 0; i < 2; ++i) events_.Add(test::ObservedOf("user:1", 7));
+  const auto writer = OpenWriter(kRateLane);
+  WriteAll(*writer, events_);
+  EXPECT_EQ(Row("rate_limit-0").quarantined, 6u);
+  EXPECT_EQ(database_.Count("holdfast_quarantine"), 4u);
+  database_.engine().table("holdfast_lanes").slots.clear();
+  const auto again = OpenWriter(kRateLane);
+  WriteAll(*again, events_);
+  EXPECT_EQ(database_.Count("holdfast_quarantine"), 4u);
+}
+
 TEST_F(QuarantineTest, AnUnknownCommitWhileAnEventIsBeingIsolatedIsSettledToo) {
   test::FakeTable& table = database_.engine().table("rate_limit_records");
   table.column(table.Index("identifier")).length_max = 8;
