@@ -102,6 +102,10 @@ void PipelineImpl::Start() {
 uint64_t PipelineImpl::Attach(const event::Id& producer, StreamObserver* observer) {
   {
     absl::MutexLock lock(&mu_);
+    // Forgotten there, and not yet here.
+    if (journal_.LastSequence(producer) < progress_.Of(producer).journaled_through) {
+      progress_.Forget(producer);
+    }
     progress_.Update(producer);
     streams_.Attach(producer, observer, progress_.Of(producer), ended_);
   }

@@ -50,6 +50,10 @@ void Progress::OnDurable(const journal::Durable& durable) {
     last_offsets[lane] = offset;
   }
   if (batch.producer.is_nil()) return;
+  if (durable.first_new_item < batch.items.size() &&
+      batch.items[durable.first_new_item].sequence <= Of(batch.producer).journaled_through) {
+    Forget(batch.producer);
+  }
   Producer& producer = producers_[batch.producer];
   // A batch that was held already, all of it.
   if (batch.last_sequence <= producer.reached.journaled_through) return;
@@ -86,6 +90,11 @@ void Progress::OnSettled(event::Lane lane, uint64_t position, uint64_t offset) {
 }
 
 void Progress::OnFenced(event::Lane lane) { lanes_[lane].fenced = true; }
+
+void Progress::Forget(const event::Id& producer) {
+  ledger_.Forget(producer);
+  producers_.erase(producer);
+}
 
 Reached Progress::Of(const event::Id& producer) const {
   const auto it = producers_.find(producer);

@@ -37,6 +37,10 @@ class Progress final {
 
   void OnDurable(const journal::Durable& durable);
 
+  // `producer` begins anew at 1: the journal, which remembers only so many, has forgotten it. What
+  // was reached under its former sequences says nothing of those to come.
+  void Forget(const event::Id& producer);
+
   // A lane begins at `position`, lower than before or higher.
   void OnSeated(event::Lane lane, uint64_t position);
   // A lane has no event pending up to ordinal `position`, nor up to `offset`.

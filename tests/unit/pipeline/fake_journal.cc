@@ -86,6 +86,12 @@ std::vector<uint64_t> FakeJournal::kept_again() const {
   return kept_again_;
 }
 
+void FakeJournal::Forget(const event::Id& producer) {
+  absl::MutexLock lock(&mu_);
+  handed_in_.erase(producer);
+  durable_.erase(producer);
+}
+
 journal::LanePositions FakeJournal::released() const {
   absl::MutexLock lock(&mu_);
   return released_;

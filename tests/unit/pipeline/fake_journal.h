@@ -31,6 +31,7 @@ class FakeJournal final : public journal::Journal {
   void RefuseReads(bool refuse);                   // The disk cannot be read just now.
   void Lose(event::Lane lane, uint64_t ordinal);   // As damaged: readers pass over it.
   void Spoil(event::Lane lane, uint64_t ordinal);  // Its bytes are no event.
+  void Forget(const event::Id& producer);          // As one silent for too long. REQUIRES: quiet.
   void Reopen();                                   // As by a new process. REQUIRES: stopped.
 
   journal::LanePositions released() const;

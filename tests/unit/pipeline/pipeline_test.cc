@@ -133,6 +133,55 @@ TEST_F(PipelineTest, ASecondStreamTakesTheProducerOverAndTheFirstIsToldNothingMo
   pipeline_->Detach(kProducer, &second);
 }
 
+TEST_F(PipelineTest, AProducerThatTheJournalHasForgottenIsAcknowledgedAnew) {
+  Start();
+  FakeObserver first;
+  pipeline_->Attach(kProducer, &first);
+  ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 1, "uuu")));
+  EXPECT_TRUE(first.AwaitCommitted(3));
+  pipeline_->Detach(kProducer, &first);
+  journal_.Forget(kProducer);
+  journal_.HoldBack(true);
+  database_.Block(kUsageLane, true);
+  FakeObserver second;
+  EXPECT_EQ(pipeline_->Attach(kProducer, &second), 0u);
+  ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 1, "u")));
+  journal_.HoldBack(false);
+  EXPECT_TRUE(second.AwaitJournaled(1));
+  database_.Block(kUsageLane, false);
+  EXPECT_TRUE(second.AwaitCommitted(1));
+  pipeline_->Detach(kProducer, &second);
+  for (const FakeObserver::Call& call : second.calls()) {
+    EXPECT_LE(call.journaled, 1u) << "acknowledged before it came";
+  }
+  EXPECT_EQ(second.calls().front().committed, 0u);
+}
+
+// Without a stream nothing says so beforehand.
+TEST_F(PipelineTest, ACallerThatTheJournalHasForgottenWaitsForItsNewEvents) {
+  Start();
+  FakeCaller first;
+  pipeline_->SubmitAndWait(MakeBatch(kProducer, 1, "uuu"), true, first.done());
+  EXPECT_TRUE(first.AwaitAnswer());
+  journal_.Forget(kProducer);
+  database_.Block(kUsageLane, true);
+  FakeCaller second;
+  pipeline_->SubmitAndWait(MakeBatch(kProducer, 1, "um"), false, second.done());
+  EXPECT_TRUE(second.AwaitAnswer());
+  EXPECT_TRUE(database_.AwaitPosition(kMessageLane, 1));
+  // Sent again: the first of them is pending still.
+  FakeCaller again;
+  pipeline_->SubmitAndWait(MakeBatch(kProducer, 1, "um"), true, again.done());
+  FakeObserver observer;
+  pipeline_->Attach(kProducer, &observer);
+  EXPECT_TRUE(observer.AwaitJournaled(2));
+  EXPECT_EQ(observer.committed(), 0u);
+  EXPECT_EQ(again.answers(), 0);
+  database_.Block(kUsageLane, false);
+  EXPECT_TRUE(again.AwaitAnswer());
+  pipeline_->Detach(kProducer, &observer);
+}
+
 TEST_F(PipelineTest, ACallerOfOneBatchIsAnsweredOnTheLevelItWaitsFor) {
   database_.Block(kUsageLane, true);
   Start();
