@@ -24,8 +24,10 @@ bool IsQuick(Verdict verdict, int failures) {
 }
 
 // The sink quarantines bad data by itself. If it says so of anything else, such as the lane's own
-// row, nothing will mend that but an operator.
+// row, nothing will mend that but an operator. Nor an answer of the database that makes no sense,
+// as from a table that is not ours.
 Verdict VerdictOf(const absl::Status& failure) {
+  if (absl::IsInternal(failure)) return Verdict::kOutage;
   const Verdict verdict = mysql::VerdictOf(failure);
   return verdict == Verdict::kReject ? Verdict::kOutage : verdict;
 }

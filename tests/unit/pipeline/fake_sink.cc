@@ -33,7 +33,7 @@ class FakeLaneSink final : public pipeline::Sink {
   absl::Status Open() override {
     absl::MutexLock lock(&database_->mu_);
     Table& table = database_->tables_[lane_];
-    if (FailsNow(&table)) return Failure(table.verdict);
+    if (FailsNow(&table)) return FailureOf(table);
     table.position = std::min(table.position, recovered_head_);
     seat_.emplace();
     seat_->epoch = ++table.epoch;
@@ -47,7 +47,7 @@ class FakeLaneSink final : public pipeline::Sink {
     Note(events, &table);
     database_->mu_.Await(absl::Condition(
         +[](Table* waited_for) { return !waited_for->blocked; }, &table));
-    if (FailsNow(&table)) return Failure(table.verdict);
+    if (FailsNow(&table)) return FailureOf(table);
     writer::Written written;
     if (table.epoch != seat_->epoch) {
       written.kind = writer::Written::Kind::kFenced;
@@ -64,7 +64,7 @@ class FakeLaneSink final : public pipeline::Sink {
   absl::StatusOr<writer::Written> Look() override {
     absl::MutexLock lock(&database_->mu_);
     Table& table = database_->tables_[lane_];
-    if (FailsNow(&table)) return Failure(table.verdict);
+    if (FailsNow(&table)) return FailureOf(table);
     writer::Written written;
     if (table.epoch != seat_->epoch) {
       written.kind = writer::Written::Kind::kFenced;
@@ -87,6 +87,11 @@ class FakeLaneSink final : public pipeline::Sink {
   const writer::Seat& seat() const override { return *seat_; }
 
  private:
+  static absl::Status FailureOf(const Table& table) {
+    if (table.makes_no_sense) return absl::InternalError("the test's answer makes no sense");
+    return Failure(table.verdict);
+  }
+
   bool FailsNow(Table* table) {
     if (table->fails) return true;
     if (table->fails_times == 0) return false;
@@ -146,7 +151,14 @@ pipeline::SinkFactory FakeDatabaseOfLanes::sinks() {
 void FakeDatabaseOfLanes::Fail(event::Lane lane, flow::Verdict verdict) {
   absl::MutexLock lock(&mu_);
   tables_[lane].fails = true;
+  tables_[lane].makes_no_sense = false;
   tables_[lane].verdict = verdict;
+}
+
+void FakeDatabaseOfLanes::FailWithNoSense(event::Lane lane) {
+  absl::MutexLock lock(&mu_);
+  tables_[lane].fails = true;
+  tables_[lane].makes_no_sense = true;
 }
 
 void FakeDatabaseOfLanes::FailNext(event::Lane lane, flow::Verdict verdict, int times) {

@@ -35,6 +35,8 @@ class FakeDatabaseOfLanes final {
 
   // From now on every attempt of the lane fails so, until Heal.
   void Fail(event::Lane lane, flow::Verdict verdict);
+  // The same, with an answer that cannot be read.
+  void FailWithNoSense(event::Lane lane);
   // The next `times` attempts fail so.
   void FailNext(event::Lane lane, flow::Verdict verdict, int times);
   void Heal(event::Lane lane);
@@ -70,6 +72,7 @@ class FakeDatabaseOfLanes final {
     uint64_t position = 0;
     uint64_t epoch = 0;
     bool fails = false;
+    bool makes_no_sense = false;
     int fails_times = 0;
     flow::Verdict verdict = flow::Verdict::kRetry;
     bool lose_answer = false;

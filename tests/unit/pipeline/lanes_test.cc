@@ -65,6 +65,16 @@ TEST_F(LanesTest, AStoppedLaneStallsNoOther) {
   pipeline_->Detach(kOther, &free);
 }
 
+TEST_F(LanesTest, ALaneThatCannotReadTheDatabasesAnswersWaitsForAnOperator) {
+  database_.FailWithNoSense(kUsageLane);
+  Start();
+  Submit(kProducer, 1, "u");
+  EXPECT_TRUE(AwaitState(kUsageLane, LaneState::kStopped));
+  EXPECT_EQ(metrics_.LaneStopped("usage-0").Value(), 1);
+  database_.Heal(kUsageLane);
+  EXPECT_TRUE(database_.AwaitPosition(kUsageLane, 1));
+}
+
 TEST_F(LanesTest, AProducerOfTwoLanesIsCommittedUpToTheFirstEventThatIsNot) {
   Start();
   FakeObserver observer;
