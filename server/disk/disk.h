@@ -25,7 +25,10 @@ class File {
  public:
   virtual ~File() = default;
 
-  // Writes all of `data` at `offset`, however many system calls that takes.
+  // Writes all of `data` at `offset`, however many system calls that takes. Into a file that was
+  // created here (Disk::Create), and so long as nothing else was done with it than to write whole
+  // blocks from a Buffer (buffer.h), past the page cache if the filesystem can: what a journal
+  // writes it does not read soon. Durable is either only after Sync.
   virtual absl::Status Write(uint64_t offset, absl::string_view data) = 0;
 
   // Reads up to `length` bytes at `offset`; fewer only at the end of the file.

@@ -8,14 +8,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "server/base/check.h"
+#include "server/base/log.h"
 #include "server/base/status_macros.h"
+#include "server/disk/buffer.h"
 #include "server/disk/disk.h"
 
 namespace holdfast::disk {
@@ -73,14 +77,43 @@ class Descriptor {
   int fd_;
 };
 
+// Says once that writes go through the page cache after all. Thread-safe.
+class PageCacheNotice {
+ public:
+  void Give(absl::string_view path, int error) {
+    if (given_.exchange(true)) return;
+    base::LogInfo(
+        "the filesystem of the journal does not write past the page cache; that is as safe, and "
+        "costs more processor time and memory of the system",
+        {{"file", path}, {"error", std::generic_category().message(error)}});
+  }
+
+ private:
+  std::atomic<bool> given_ = false;
+};
+
+bool IsDirectable(uint64_t offset, absl::string_view data) {
+  return offset % kDirectBytes == 0 && data.size() % kDirectBytes == 0 &&
+         reinterpret_cast<uintptr_t>(data.data()) % kDirectBytes == 0;
+}
+
 class PosixFile final : public File {
  public:
-  PosixFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  // `direct`: `fd` has O_DIRECT.
+  PosixFile(Descriptor fd, std::string path, bool direct, std::shared_ptr<PageCacheNotice> notice)
+      : fd_(std::move(fd)), path_(std::move(path)), notice_(std::move(notice)), direct_(direct) {}
 
   absl::Status Write(uint64_t offset, absl::string_view data) override {
     while (!data.empty()) {
+      if (!IsDirectable(offset, data)) HOLDFAST_RETURN_IF_ERROR(LeaveDirect());
       const ssize_t written = Uninterrupted(
           [&] { return pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset)); });
+      if (written < 0 && errno == EINVAL && direct_) {
+        // Its blocks are larger, or it took the flag and does not know what to do with it.
+        notice_->Give(path_, EINVAL);
+        HOLDFAST_RETURN_IF_ERROR(LeaveDirect());
+        continue;
+      }
       if (written < 0) return SystemError("write", path_, errno);
       // No progress and no reason given: going on would loop for ever.
       if (written == 0) return SystemError("write", path_, EIO);
@@ -91,6 +124,7 @@ class PosixFile final : public File {
   }
 
   absl::Status Read(uint64_t offset, size_t length, std::string* data) override {
+    HOLDFAST_RETURN_IF_ERROR(LeaveDirect());
     data->resize(length);
     size_t have = 0;
     while (have < length) {
@@ -123,8 +157,21 @@ class PosixFile final : public File {
   }
 
  private:
+  // From here on everything goes through the page cache.
+  absl::Status LeaveDirect() {
+    if (!direct_) return absl::OkStatus();
+    const int flags = fcntl(fd_.get(), F_GETFL);
+    if (flags < 0 || fcntl(fd_.get(), F_SETFL, flags & ~O_DIRECT) < 0) {
+      return SystemError("fcntl", path_, errno);
+    }
+    direct_ = false;
+    return absl::OkStatus();
+  }
+
   const Descriptor fd_;
   const std::string path_;
+  const std::shared_ptr<PageCacheNotice> notice_;
+  std::atomic<bool> direct_;
 };
 
 class PosixDisk final : public Disk {
@@ -136,11 +183,11 @@ class PosixDisk final : public Disk {
         persistence_(persistence) {}
 
   absl::StatusOr<std::unique_ptr<File>> Create(absl::string_view name) override {
-    return OpenFile("create", name, O_RDWR | O_CREAT | O_EXCL);
+    return OpenFile("create", name, O_RDWR | O_CREAT | O_EXCL, true);
   }
 
   absl::StatusOr<std::unique_ptr<File>> Open(absl::string_view name) override {
-    return OpenFile("open", name, O_RDWR);
+    return OpenFile("open", name, O_RDWR, false);
   }
 
   absl::StatusOr<std::vector<std::string>> List() override;
@@ -182,18 +229,24 @@ class PosixDisk final : public Disk {
   std::string PathOf(absl::string_view name) const { return absl::StrCat(path_, "/", name); }
 
   absl::StatusOr<std::unique_ptr<File>> OpenFile(absl::string_view operation,
-                                                 absl::string_view name, int flags) {
+                                                 absl::string_view name, int flags, bool direct) {
     Descriptor fd(Uninterrupted([&] {
       return openat(folder_.get(), Checked(name).c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600);
     }));
     if (!fd.ok()) return SystemError(operation, PathOf(name), errno);
-    return std::make_unique<PosixFile>(std::move(fd), PathOf(name));
+    // Asked for on the open file: to create it with the flag may fail and leave the file behind.
+    if (direct && fcntl(fd.get(), F_SETFL, O_DIRECT) < 0) {
+      notice_->Give(PathOf(name), errno);
+      direct = false;
+    }
+    return std::make_unique<PosixFile>(std::move(fd), PathOf(name), direct, notice_);
   }
 
   const std::string path_;
   const Descriptor folder_;
   const Descriptor lock_;
   const Persistence persistence_;
+  const std::shared_ptr<PageCacheNotice> notice_ = std::make_shared<PageCacheNotice>();
 };
 
 absl::StatusOr<std::vector<std::string>> PosixDisk::List() {

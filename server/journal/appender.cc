@@ -85,7 +85,7 @@ absl::StatusOr<Segment> Appender::Begin(Blank blank) {
   if (tail_.present) header.born_bytes += tail_.header.bytes_on_disk();
   HOLDFAST_CHECK(header.born_bytes <= blank.file_bytes);
 
-  buffer_ = EncodeSegmentHeader(&header);
+  buffer_.assign(EncodeSegmentHeader(&header));
   file_ = std::move(blank.file);
   salt_ = header.salt;
   file_bytes_ = blank.file_bytes;
@@ -218,7 +218,7 @@ absl::Status Appender::Mark() {
   unproven_ = false;
   if (!Fits(0)) return absl::OkStatus();
   // A quiet time: the memory of a large group can go.
-  std::string().swap(buffer_);
+  disk::Buffer().swap(buffer_);
   FrameBuilder frame(&buffer_);
   frame.AddLanes(heads_);
   return WriteFrame(frame, NextHeader(FrameKind::kMarker));

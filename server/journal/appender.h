@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 
 #include "server/base/clock.h"
+#include "server/disk/buffer.h"
 #include "server/disk/disk.h"
 #include "server/journal/format.h"
 #include "server/journal/journal.h"
@@ -101,7 +102,7 @@ class Appender {
   uint64_t chain_ = 0;
   uint64_t next_number_ = 0;
   bool unproven_ = false;
-  std::string buffer_;
+  disk::Buffer buffer_;
 };
 
 }  // namespace holdfast::journal

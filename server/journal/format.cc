@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -29,20 +30,35 @@ constexpr size_t kItemHeaderBytes = 18;
 static_assert(event::kLaneCount <= 64, "the frame header has a bit for each lane");
 
 template <typename T>
-void Append(std::string* out, T value) {
+void Store(char* out, T value) {
   static_assert(std::is_unsigned_v<T>);
-  char bytes[sizeof(T)];
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    bytes[i] = static_cast<char>(static_cast<uint8_t>(value >> (8 * i)));
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(out, &value, sizeof(T));
+  } else {
+    for (size_t i = 0; i < sizeof(T); ++i) {
+      out[i] = static_cast<char>(static_cast<uint8_t>(value >> (8 * i)));
+    }
   }
+}
+
+template <typename String, typename T>
+void Append(String* out, T value) {
+  char bytes[sizeof(T)];
+  Store(bytes, value);
   out->append(bytes, sizeof(T));
 }
 
-void Append(std::string* out, const event::Id& id) { out->append(id.view().data(), 16); }
+template <typename String>
+void Append(String* out, const event::Id& id) {
+  out->append(id.view().data(), 16);
+}
 
-void Append(std::string* out, absl::string_view bytes) { out->append(bytes.data(), bytes.size()); }
+template <typename String>
+void Append(String* out, absl::string_view bytes) {
+  out->append(bytes.data(), bytes.size());
+}
 
-void AppendRecordHeader(std::string* out, RecordType type, size_t body_bytes) {
+void AppendRecordHeader(disk::Buffer* out, RecordType type, size_t body_bytes) {
   Append(out, static_cast<uint8_t>(type));
   Append(out, static_cast<uint32_t>(body_bytes));
 }
@@ -170,7 +186,7 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes, uint64_t 
   return header;
 }
 
-FrameBuilder::FrameBuilder(std::string* buffer) : buffer_(*buffer), begin_(buffer->size()) {
+FrameBuilder::FrameBuilder(disk::Buffer* buffer) : buffer_(*buffer), begin_(buffer->size()) {
   HOLDFAST_CHECK(begin_ % kBlockBytes == 0);
   buffer_.resize(begin_ + kFrameHeaderBytes);
 }
@@ -210,10 +226,12 @@ void FrameBuilder::BeginBatch(const event::Id& producer, uint64_t first_sequence
 
 void FrameBuilder::AddItem(uint32_t sequence_delta, event::Lane lane, uint64_t ordinal,
                            absl::string_view bytes) {
-  Append(&buffer_, sequence_delta);
-  Append(&buffer_, lane);
-  Append(&buffer_, ordinal);
-  Append(&buffer_, static_cast<uint32_t>(bytes.size()));
+  char header[kItemHeaderBytes];
+  Store(header, sequence_delta);
+  Store(header + 4, lane);
+  Store(header + 6, ordinal);
+  Store(header + 14, static_cast<uint32_t>(bytes.size()));
+  buffer_.append(header, sizeof(header));
   Append(&buffer_, bytes);
 }
 

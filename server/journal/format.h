@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 
+#include "server/disk/buffer.h"
 #include "server/event/event_id.h"
 #include "server/journal/journal.h"
 
@@ -93,7 +94,7 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes, uint64_t 
 class FrameBuilder {
  public:
   // `buffer` must outlive the builder.
-  explicit FrameBuilder(std::string* buffer);
+  explicit FrameBuilder(disk::Buffer* buffer);
 
   void AddLanes(const LanePositions& heads);
   void AddProducers(absl::Span<const ProducerState> producers);
@@ -109,7 +110,7 @@ class FrameBuilder {
   FrameHeader Finish(FrameHeader header);
 
  private:
-  std::string& buffer_;
+  disk::Buffer& buffer_;
   const size_t begin_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
+#include "server/disk/buffer.h"
 
 namespace holdfast::journal {
 namespace {
@@ -23,7 +24,7 @@ std::string Name(uint64_t id, absl::string_view ending) {
 }
 
 absl::Status FillWithZeros(disk::File& file, uint64_t file_bytes) {
-  const std::string zeros(std::min(file_bytes, kZeroBytes), '\0');
+  const disk::Buffer zeros(std::min(file_bytes, kZeroBytes), '\0');
   for (uint64_t at = 0; at < file_bytes; at += zeros.size()) {
     const size_t length = std::min<uint64_t>(zeros.size(), file_bytes - at);
     HOLDFAST_RETURN_IF_ERROR(file.Write(at, absl::string_view(zeros).substr(0, length)));

@@ -130,7 +130,8 @@ void Folder::AddFrame(std::string* file, const std::string& name, uint64_t salt)
   header.durable_offset = end_offset_ - 1;
   header.chain = chain_;
   Frame frame{name, file->size(), 0, end_offset_ - 1, {}};
-  FrameBuilder builder(file);
+  disk::Buffer built;
+  FrameBuilder builder(&built);
   builder.AddLanes(heads_);
   if (is_state) {
     event::Id producer;
@@ -140,6 +141,7 @@ void Folder::AddFrame(std::string* file, const std::string& name, uint64_t salt)
     AddGroupTo(&builder, &frame, &header);
   }
   chain_ = builder.Finish(header).checksum;
+  file->append(built);
   frame.end = file->size();
   if ((shape & 0x80) != 0) {
     Forge(file, frame.begin, true);

@@ -51,12 +51,12 @@ void FrameHeaderGoesBothWays(std::string frame, bool repair) {
       header->payload_checksum) {
     return;
   }
-  std::string built;
+  disk::Buffer built;
   FrameBuilder builder(&built);
   builder.AddPayload(absl::string_view(frame).substr(kFrameHeaderBytes));
   const FrameHeader again = builder.Finish(*header);
   HOLDFAST_CHECK(again.checksum == header->checksum);
-  HOLDFAST_CHECK(built.substr(0, frame.size()) == frame);
+  HOLDFAST_CHECK(absl::string_view(built).substr(0, frame.size()) == frame);
 }
 
 // Puts what a payload says into another one.
@@ -83,7 +83,7 @@ class PayloadWriter {
   bool well_formed() const { return well_formed_; }
   std::string Take() {
     frame_.Finish(FrameHeader{});
-    return bytes_;
+    return std::string(bytes_);
   }
 
  private:
@@ -108,7 +108,7 @@ class PayloadWriter {
     }
   }
 
-  std::string bytes_;
+  disk::Buffer bytes_;
   FrameBuilder frame_{&bytes_};
   bool well_formed_ = true;
 };

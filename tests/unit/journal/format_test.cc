@@ -43,7 +43,7 @@ std::string ExampleSegment() {
   segment.file_bytes = 6 * kBlockBytes;
   segment.first_offset = 1;
   segment.born_bytes = 3 * kBlockBytes;
-  std::string bytes = EncodeSegmentHeader(&segment);
+  disk::Buffer bytes(EncodeSegmentHeader(&segment));
 
   FrameHeader header;
   header.kind = FrameKind::kState;
@@ -89,7 +89,7 @@ std::string ExampleSegment() {
   last.Finish(marker);
 
   bytes.resize(segment.file_bytes);
-  return bytes;
+  return std::string(bytes);
 }
 
 std::string Golden() {
@@ -203,7 +203,7 @@ TEST(FormatTest, AnyPayloadIsWalkedWithoutHarm) {
 }
 
 TEST(FormatTest, ABatchSaysWhatItWasGiven) {
-  std::string buffer;
+  disk::Buffer buffer;
   FrameBuilder frame(&buffer);
   const absl::Time time = absl::FromUnixMicros(-5);
   frame.BeginBatch(ExampleId(1), 7, 20, time, 2, 3);
