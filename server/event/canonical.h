@@ -6,8 +6,11 @@
 
 #pragma once
 
+#include <endian.h>
+
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -16,22 +19,19 @@ namespace holdfast::event {
 
 class Canonical final {
  public:
-  Canonical() { bytes_.reserve(512); }
+  Canonical() = default;
+  Canonical(const Canonical&) = delete;
+  Canonical& operator=(const Canonical&) = delete;
 
   Canonical& Add(int64_t value) {
-    std::array<char, 8> lowest_first;
-    auto rest = static_cast<uint64_t>(value);
-    for (char& byte : lowest_first) {
-      byte = static_cast<char>(rest & 0xff);
-      rest >>= 8;
-    }
-    bytes_.append(lowest_first.data(), lowest_first.size());
+    const uint64_t lowest_first = htole64(static_cast<uint64_t>(value));
+    Append(reinterpret_cast<const char*>(&lowest_first), sizeof(lowest_first));
     return *this;
   }
 
   Canonical& Add(absl::string_view value) {
     Add(static_cast<int64_t>(value.size()));
-    bytes_.append(value.data(), value.size());
+    Append(value.data(), value.size());
     return *this;
   }
 
@@ -39,7 +39,17 @@ class Canonical final {
   uint64_t Hash() const;
 
  private:
-  std::string bytes_;
+  void Append(const char* bytes, size_t count) {
+    if (count > short_.size() - short_bytes_ || !long_.empty()) return AppendLong(bytes, count);
+    std::memcpy(short_.data() + short_bytes_, bytes, count);
+    short_bytes_ += count;
+  }
+  void AppendLong(const char* bytes, size_t count);
+
+  // Whatever a valid event says has room here; nothing is allocated for it.
+  std::array<char, 1024> short_;
+  size_t short_bytes_ = 0;
+  std::string long_;  // All of it, where there was none.
 };
 
 }  // namespace holdfast::event

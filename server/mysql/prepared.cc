@@ -2,6 +2,7 @@
 
 #include <mysql.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -41,20 +42,35 @@ enum_field_types BindType(ColumnType type) {
   return MYSQL_TYPE_NULL;
 }
 
-MYSQL_TIME ToMysqlTime(absl::Time time) {
-  const absl::CivilSecond civil = absl::ToCivilSecond(time, absl::UTCTimeZone());
-  MYSQL_TIME result = {};
-  result.year = static_cast<unsigned>(civil.year());
-  result.month = static_cast<unsigned>(civil.month());
-  result.day = static_cast<unsigned>(civil.day());
-  result.hour = static_cast<unsigned>(civil.hour());
-  result.minute = static_cast<unsigned>(civil.minute());
-  result.second = static_cast<unsigned>(civil.second());
-  result.second_part =
-      static_cast<unsigned long>(absl::ToUnixMicros(time) - absl::ToUnixSeconds(time) * 1000000);
-  result.time_type = MYSQL_TIMESTAMP_DATETIME;
-  return result;
-}
+// Times as the library takes them. Most times of a batch are of one day, which is worked out once.
+class TimeConverter final {
+ public:
+  MYSQL_TIME Convert(absl::Time time) {
+    constexpr int64_t kMicrosPerDay = int64_t{86400} * 1000000;
+    const int64_t micros = absl::ToUnixMicros(time);
+    const int64_t day = micros / kMicrosPerDay - (micros % kMicrosPerDay < 0 ? 1 : 0);
+    if (day != day_) {
+      const absl::CivilDay civil = absl::CivilDay(1970, 1, 1) + day;
+      midnight_.year = static_cast<unsigned>(civil.year());
+      midnight_.month = static_cast<unsigned>(civil.month());
+      midnight_.day = static_cast<unsigned>(civil.day());
+      midnight_.time_type = MYSQL_TIMESTAMP_DATETIME;
+      day_ = day;
+    }
+    const auto of_day = static_cast<uint64_t>(micros - day * kMicrosPerDay);
+    const auto seconds = static_cast<unsigned>(of_day / 1000000);
+    MYSQL_TIME result = midnight_;
+    result.hour = seconds / 3600;
+    result.minute = seconds / 60 % 60;
+    result.second = seconds % 60;
+    result.second_part = static_cast<unsigned long>(of_day % 1000000);
+    return result;
+  }
+
+ private:
+  int64_t day_ = INT64_MIN;  // Since 1970; none yet.
+  MYSQL_TIME midnight_ = {};
+};
 
 // Looked at before anything is sent: a row that cannot be, in the middle of a bulk, is too late.
 std::optional<DatabaseError> Refuse(const Statement& statement, const Rows& rows, size_t first,
@@ -99,6 +115,7 @@ struct PreparedStatements::Impl {
   std::string text;
   std::vector<Cell> cells;
   std::vector<MYSQL_BIND> binds;
+  TimeConverter times;
 
   // The bulk at hand.
   const Rows* bulk_rows = nullptr;
@@ -174,7 +191,7 @@ void PreparedStatements::Impl::Fill(const Rows& rows, size_t row, MYSQL_BIND* to
       cell.natural = *natural;
     } else if (const auto* time = std::get_if<absl::Time>(value)) {
       HOLDFAST_CHECK(bind.buffer_type == MYSQL_TYPE_DATETIME);
-      cell.time = ToMysqlTime(*time);
+      cell.time = times.Convert(*time);
     } else {
       HOLDFAST_CHECK(bind.buffer_type == MYSQL_TYPE_STRING || bind.buffer_type == MYSQL_TYPE_BLOB);
       const absl::string_view bytes_of_text = std::get<absl::string_view>(*value);

@@ -47,9 +47,13 @@ void IdBatch::Add(uint32_t event, const event::Id& id, uint64_t content_hash) {
 }
 
 void IdBatch::Fold() {
-  std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+  const auto by_id = [](const Entry& a, const Entry& b) {
     return std::tie(a.high, a.low, a.event) < std::tie(b.high, b.low, b.event);
-  });
+  };
+  // Ids that are ordered by time come sorted from one gateway.
+  if (!std::is_sorted(entries_.begin(), entries_.end(), by_id)) {
+    std::sort(entries_.begin(), entries_.end(), by_id);
+  }
   rows_.reserve(entries_.size());
   row_events_.reserve(entries_.size());
   const Entry* first = nullptr;
