@@ -1,6 +1,5 @@
 #include "server/event/batch.h"
 
-#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -63,7 +62,7 @@ absl::StatusOr<uint64_t> FirstSequence(const RawBatch& raw, const Id& producer) 
   return raw.first_sequence;
 }
 
-std::optional<Fault> DecodeAndValidate(absl::string_view bytes, absl::Time now, v1::Event* event) {
+std::optional<Fault> DecodeAndValidate(absl::string_view bytes, absl::Time now, Decoded* event) {
   if (bytes.size() > kEventBytesMax) {
     return Fault{
         "",
@@ -71,7 +70,7 @@ std::optional<Fault> DecodeAndValidate(absl::string_view bytes, absl::Time now, 
         "too_large"};
   }
   if (auto fault = Decode(bytes, event)) return fault;
-  return Validate(*event, now);
+  return Validate(event->view, now);
 }
 
 google::protobuf::ArenaOptions RoomForManyEvents() {
@@ -83,26 +82,24 @@ google::protobuf::ArenaOptions RoomForManyEvents() {
 
 }  // namespace
 
-Batch::Batch() : arena_(RoomForManyEvents()) {}
-
-absl::StatusOr<std::unique_ptr<Batch>> Batch::Read(std::string encoded, const Id& producer,
+absl::StatusOr<std::unique_ptr<Batch>> Batch::Read(Encoded encoded, const Id& producer,
                                                    int lanes_per_kind, absl::Time now) {
   HOLDFAST_CHECK(lanes_per_kind >= 1 && lanes_per_kind <= kLanesPerKindMax);
   auto batch = std::make_unique<Batch>();
   batch->encoded_ = std::move(encoded);
-  HOLDFAST_ASSIGN_OR_RETURN(const RawBatch raw, Split(batch->encoded_));
+  HOLDFAST_ASSIGN_OR_RETURN(const RawBatch raw, Split(batch->encoded_.view()));
   HOLDFAST_ASSIGN_OR_RETURN(batch->first_sequence, FirstSequence(raw, producer));
   batch->producer = producer;
   batch->last_sequence = batch->first_sequence + (raw.events.size() - 1);
   batch->accepted_at = now;
   batch->items.reserve(raw.events.size());
   uint64_t sequence = batch->first_sequence;
+  Decoded event;
   for (const absl::string_view bytes : raw.events) {
-    auto* event = Arena::CreateMessage<v1::Event>(&batch->arena_);
-    if (auto fault = DecodeAndValidate(bytes, now, event)) {
+    if (auto fault = DecodeAndValidate(bytes, now, &event)) {
       batch->refusals.push_back(Refusal{sequence, *std::move(fault)});
     } else {
-      batch->items.push_back(Item{sequence, LaneOf(*event, lanes_per_kind), bytes, event});
+      batch->items.push_back(Item{sequence, LaneOf(event.view, lanes_per_kind), bytes});
     }
     ++sequence;
   }
@@ -111,27 +108,24 @@ absl::StatusOr<std::unique_ptr<Batch>> Batch::Read(std::string encoded, const Id
 }
 
 absl::Status Batch::Add(uint64_t sequence, Lane lane, absl::string_view event_bytes) {
-  char* const copy = Arena::CreateArray<char>(&arena_, event_bytes.size());
-  std::memcpy(copy, event_bytes.data(), event_bytes.size());
-  auto* event = Arena::CreateMessage<v1::Event>(&arena_);
-  if (event_bytes.size() > INT_MAX ||
-      !event->ParseFromArray(copy, static_cast<int>(event_bytes.size()))) {
+  Decoded event;
+  if (Decode(event_bytes, &event).has_value()) {
     return absl::DataLossError(absl::StrCat("sequence ", sequence, " of producer ",
                                             FormatUuid(producer), " in lane ", LaneName(lane),
                                             " is not a holdfast.v1.Event"));
   }
-  DropUnknownFields(event);
-  items.push_back(Item{sequence, lane, absl::string_view(copy, event_bytes.size()), event});
-  text_bytes_ += event_bytes.size();
+  if (!texts_.has_value()) texts_.emplace(RoomForManyEvents());
+  char* const copy = Arena::CreateArray<char>(&*texts_, event_bytes.size());
+  std::memcpy(copy, event_bytes.data(), event_bytes.size());
+  items.push_back(Item{sequence, lane, absl::string_view(copy, event_bytes.size())});
   Weigh();
   return absl::OkStatus();
 }
 
-// Strings of parsed events lie outside the arena where they are long; together they are no longer
-// than what they were parsed from.
 void Batch::Weigh() {
-  bytes = sizeof(Batch) + arena_.SpaceAllocated() + encoded_.capacity() + encoded_.size() +
-          text_bytes_ + items.capacity() * sizeof(Item) + refusals.capacity() * sizeof(Refusal);
+  bytes = sizeof(Batch) + encoded_.whole.capacity() +
+          (texts_.has_value() ? texts_->SpaceAllocated() : 0) + items.capacity() * sizeof(Item) +
+          refusals.capacity() * sizeof(Refusal);
 }
 
 }  // namespace holdfast::event

@@ -1,5 +1,5 @@
-// A batch of events in memory: parsed once, when it arrives or is read back from the journal, and
-// shared by everything that works on it until its last event is settled.
+// A batch of events in memory: checked once, when it arrives, and shared as the bytes that came by
+// everything that works on it until its last event is settled.
 
 #pragma once
 
@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -28,8 +30,7 @@ inline constexpr size_t kBatchBytesMax = 4 << 20;
 struct Item {
   uint64_t sequence = 0;
   Lane lane = 0;
-  absl::string_view bytes;           // As the gateway encoded it. Owned by the batch.
-  const v1::Event* event = nullptr;  // Owned by the batch's arena.
+  absl::string_view bytes;  // As the gateway encoded it. Owned by the batch.
 };
 
 // One event that was not.
@@ -38,25 +39,40 @@ struct Refusal {
   Fault fault;
 };
 
+// A serialized v1::EventBatch, and what it is a part of.
+struct Encoded {
+  Encoded() = default;
+  Encoded(std::string text)  // NOLINT(google-explicit-constructor): all of it.
+      : whole(std::move(text)), size(whole.size()) {}
+  // The bytes [part_begin, part_begin + part_size) of `text`.
+  Encoded(std::string text, size_t part_begin, size_t part_size)
+      : whole(std::move(text)), begin(part_begin), size(part_size) {}
+  absl::string_view view() const { return absl::string_view(whole).substr(begin, size); }
+
+  std::string whole;
+  size_t begin = 0;
+  size_t size = 0;
+};
+
 // Built by one thread, constant afterwards. Const methods are thread-safe.
 class Batch {
  public:
-  Batch();
+  Batch() = default;
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  // Reads a serialized v1::EventBatch: splits, parses and validates each event on its own, so that
+  // Reads a serialized v1::EventBatch: splits, reads and validates each event on its own, so that
   // a bad one is a Refusal and nothing else is disturbed. `encoded` is kept. InvalidArgument, with
   // the message "<field>: <reason>", if the batch itself is unusable: not an EventBatch, no events,
   // more than kBatchEventsMax or kBatchBytesMax, first_sequence 0 or so large that the last
   // sequence would overflow. For the nil producer first_sequence must be 0; its events are numbered
   // from 1.
   // REQUIRES: 1 <= lanes_per_kind <= kLanesPerKindMax.
-  static absl::StatusOr<std::unique_ptr<Batch>> Read(std::string encoded, const Id& producer,
+  static absl::StatusOr<std::unique_ptr<Batch>> Read(Encoded encoded, const Id& producer,
                                                      int lanes_per_kind, absl::Time now);
 
-  // Adds an event that the journal gave back. It was valid when it was accepted, so it is parsed,
-  // not validated; DataLoss if it does not parse. `event_bytes` is copied. `first_sequence` and
+  // Adds an event that the journal gave back. It was valid when it was accepted, so it is read, not
+  // validated; DataLoss if it is no event. `event_bytes` is copied. `first_sequence` and
   // `last_sequence` are the caller's to set.
   absl::Status Add(uint64_t sequence, Lane lane, absl::string_view event_bytes);
 
@@ -66,14 +82,13 @@ class Batch {
   absl::Time accepted_at;   // When it arrived.
   std::vector<Item> items;  // In the order of their sequence.
   std::vector<Refusal> refusals;
-  size_t bytes = 0;  // Memory held, about: encoded and parsed.
+  size_t bytes = 0;  // Memory held, about.
 
  private:
   void Weigh();  // Sets `bytes`.
 
-  google::protobuf::Arena arena_;
-  std::string encoded_;    // What Read was given. Items point into it: never touched again.
-  size_t text_bytes_ = 0;  // What Add was given, over all calls.
+  Encoded encoded_;  // What Read was given. Items point into it: never touched again.
+  std::optional<google::protobuf::Arena> texts_;  // What Add was given.
 };
 
 // An event on its way from the journal to the database.
@@ -84,8 +99,7 @@ struct Accepted {
   uint64_t sequence = 0;
   absl::Time accepted_at;
   absl::string_view bytes;
-  const v1::Event* event = nullptr;
-  std::shared_ptr<const Batch> owner;  // Keeps `bytes` and `event` alive.
+  std::shared_ptr<const Batch> owner;  // Keeps `bytes` alive.
 };
 
 }  // namespace holdfast::event

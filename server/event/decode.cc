@@ -74,4 +74,12 @@ std::optional<Fault> Decode(absl::string_view bytes, v1::Event* event) {
   return Fault{"", "is not a holdfast.v1.Event", "malformed"};
 }
 
+std::optional<Fault> Decode(absl::string_view bytes, Decoded* decoded) {
+  if (ReadView(bytes, &decoded->view)) return std::nullopt;
+  decoded->message = std::make_unique<v1::Event>();
+  if (auto fault = Decode(bytes, decoded->message.get())) return fault;
+  decoded->view = *decoded->message;
+  return std::nullopt;
+}
+
 }  // namespace holdfast::event

@@ -1,6 +1,7 @@
 #include "server/event/envelope.h"
 
 #include <climits>
+#include <utility>
 
 #include "server/base/status_macros.h"
 #include "server/event/wire.h"
@@ -22,6 +23,13 @@ absl::StatusOr<Message> Parse(absl::string_view bytes) {
   return message;
 }
 
+// `part` is a view of `bytes`: looked at before these are moved, since short strings take their
+// bytes along.
+Encoded PartOf(std::string&& bytes, absl::string_view part) {
+  const auto begin = static_cast<size_t>(part.data() - bytes.data());
+  return Encoded(std::move(bytes), begin, part.size());
+}
+
 // A message that occurs several times is merged from its parts. No encoder writes that; where it
 // comes all the same the generated parser does it.
 absl::StatusOr<StreamEnvelope> MergeStreamRequest(absl::string_view bytes) {
@@ -37,7 +45,7 @@ absl::StatusOr<StreamEnvelope> MergeStreamRequest(absl::string_view bytes) {
 
 }  // namespace
 
-absl::StatusOr<StreamEnvelope> ReadStreamRequest(absl::string_view bytes) {
+absl::StatusOr<StreamEnvelope> ReadStreamRequest(std::string bytes) {
   WireReader reader(bytes);
   WireField field;
   WireField request;
@@ -53,14 +61,14 @@ absl::StatusOr<StreamEnvelope> ReadStreamRequest(absl::string_view bytes) {
   if (request.number == v1::StreamRequest::kHelloFieldNumber) {
     HOLDFAST_ASSIGN_OR_RETURN(envelope.hello, Parse<v1::Hello>(request.bytes));
   } else if (request.number == v1::StreamRequest::kBatchFieldNumber) {
-    envelope.batch = std::string(request.bytes);
+    envelope.batch = PartOf(std::move(bytes), request.bytes);
   } else {
     return absl::InvalidArgumentError("request: is required: hello or batch");
   }
   return envelope;
 }
 
-absl::StatusOr<WriteEnvelope> ReadWriteRequest(absl::string_view bytes) {
+absl::StatusOr<WriteEnvelope> ReadWriteRequest(std::string bytes) {
   WireReader reader(bytes);
   WireField field;
   WireField batch;
@@ -84,7 +92,7 @@ absl::StatusOr<WriteEnvelope> ReadWriteRequest(absl::string_view bytes) {
   if (!v1::AckLevel_IsValid(envelope.wait_for)) {
     return absl::InvalidArgumentError("wait_for: is not an acknowledgement level of this daemon");
   }
-  envelope.batch = std::string(batch.bytes);
+  envelope.batch = PartOf(std::move(bytes), batch.bytes);
   return envelope;
 }
 

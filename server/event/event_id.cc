@@ -18,55 +18,62 @@ namespace {
 
 constexpr size_t kUuidTextLength = 36;
 
-bool IsDash(size_t place) { return place == 8 || place == 13 || place == 18 || place == 23; }
+// Where the dashes are, and where each byte's two digits begin.
+constexpr std::array<uint8_t, 4> kDashes = {8, 13, 18, 23};
+constexpr std::array<uint8_t, 16> kDigitPairs = {0,  2,  4,  6,  9,  11, 14, 16,
+                                                 19, 21, 24, 26, 28, 30, 32, 34};
 
-// The value of a hex digit, or -1.
-int HexValue(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
-  return -1;
-}
+// The value of each hex digit; of all else kNoDigit, whose bit no digit has.
+constexpr uint8_t kNoDigit = 0x80;
+constexpr std::array<uint8_t, 256> kHexValues = [] {
+  std::array<uint8_t, 256> values{};
+  for (uint8_t& value : values) value = kNoDigit;
+  for (uint8_t i = 0; i < 10; ++i) values['0' + i] = i;
+  for (uint8_t i = 0; i < 6; ++i) {
+    values['a' + i] = static_cast<uint8_t>(10 + i);
+    values['A' + i] = static_cast<uint8_t>(10 + i);
+  }
+  return values;
+}();
 
 // Fields in the order of their numbers, except event_id, which is the key and not the content.
-uint64_t ContentHash(const v1::RateLimitEvent& rate_limit, const v1::Event& event) {
-  const bool is_hits = rate_limit.count_case() == v1::RateLimitEvent::kHits;
+uint64_t ContentHash(const RateLimitView& rate_limit, const EventView& event) {
   return Canonical()
       .Add(int64_t{v1::Event::kRateLimitFieldNumber})
       .Add(absl::ToUnixMicros(OccurredAt(event)))
-      .Add(rate_limit.identifier())
-      .Add(int64_t{rate_limit.window_type()})
-      .Add(rate_limit.route_path())
+      .Add(rate_limit.identifier)
+      .Add(int64_t{rate_limit.window_type})
+      .Add(rate_limit.route_path)
       .Add(absl::ToUnixSeconds(WindowStart(event)))
       .Add(absl::ToUnixSeconds(WindowEnd(event)))
-      .Add(int64_t{rate_limit.count_case()})
-      .Add(is_hits ? rate_limit.hits() : rate_limit.observed())
+      .Add(int64_t{rate_limit.count_case})
+      .Add(rate_limit.count)
       .Hash();
 }
 
-uint64_t ContentHash(const v1::UsageEvent& usage, const v1::Event& event) {
+uint64_t ContentHash(const UsageView& usage, const EventView& event) {
   return Canonical()
       .Add(int64_t{v1::Event::kUsageFieldNumber})
       .Add(absl::ToUnixMicros(OccurredAt(event)))
-      .Add(usage.api_key_id())
-      .Add(usage.account_id())
-      .Add(usage.account_type())
-      .Add(usage.model())
-      .Add(usage.request_id())
-      .Add(usage.endpoint())
-      .Add(usage.method())
-      .Add(int64_t{usage.status_code()})
-      .Add(int64_t{usage.stream()})
-      .Add(usage.duration_ms())
-      .Add(usage.input_tokens())
-      .Add(usage.output_tokens())
-      .Add(usage.cache_create_tokens())
-      .Add(usage.cache_read_tokens())
-      .Add(usage.ephemeral_5m_tokens())
-      .Add(usage.ephemeral_1h_tokens())
-      .Add(int64_t{usage.long_context()})
-      .Add(usage.cost_micros())
-      .Add(usage.real_cost_micros())
+      .Add(usage.api_key_id)
+      .Add(usage.account_id)
+      .Add(usage.account_type)
+      .Add(usage.model)
+      .Add(usage.request_id)
+      .Add(usage.endpoint)
+      .Add(usage.method)
+      .Add(int64_t{usage.status_code})
+      .Add(int64_t{usage.stream})
+      .Add(usage.duration_ms)
+      .Add(usage.input_tokens)
+      .Add(usage.output_tokens)
+      .Add(usage.cache_create_tokens)
+      .Add(usage.cache_read_tokens)
+      .Add(usage.ephemeral_5m_tokens)
+      .Add(usage.ephemeral_1h_tokens)
+      .Add(int64_t{usage.long_context})
+      .Add(usage.cost_micros)
+      .Add(usage.real_cost_micros)
       .Hash();
 }
 
@@ -74,19 +81,19 @@ uint64_t ContentHash(const v1::UsageEvent& usage, const v1::Event& event) {
 
 std::optional<Id> ParseUuid(absl::string_view text) {
   if (text.size() != kUuidTextLength) return std::nullopt;
-  Id id;
-  size_t digits = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (IsDash(i)) {
-      if (text[i] != '-') return std::nullopt;
-      continue;
-    }
-    const int value = HexValue(text[i]);
-    if (value < 0) return std::nullopt;
-    uint8_t& byte = id.bytes[digits / 2];
-    byte = static_cast<uint8_t>(byte << 4 | value);
-    ++digits;
+  for (const uint8_t dash : kDashes) {
+    if (text[dash] != '-') return std::nullopt;
   }
+  // Looked at together at the end: this is done for every event.
+  Id id;
+  uint8_t seen = 0;
+  for (size_t i = 0; i < id.bytes.size(); ++i) {
+    const uint8_t high = kHexValues[static_cast<uint8_t>(text[kDigitPairs[i]])];
+    const uint8_t low = kHexValues[static_cast<uint8_t>(text[kDigitPairs[i] + 1u])];
+    seen |= high | low;
+    id.bytes[i] = static_cast<uint8_t>(high << 4 | low);
+  }
+  if ((seen & kNoDigit) != 0) return std::nullopt;
   return id;
 }
 
@@ -118,10 +125,10 @@ Id EventKey(absl::string_view event_id) {
   return id;
 }
 
-uint64_t ContentHash(const v1::Event& event) {
-  if (event.has_rate_limit()) return ContentHash(event.rate_limit(), event);
-  HOLDFAST_CHECK(event.has_usage());
-  return ContentHash(event.usage(), event);
+uint64_t ContentHash(const EventView& event) {
+  if (const auto* usage = std::get_if<UsageView>(&event.kind)) return ContentHash(*usage, event);
+  HOLDFAST_CHECK(std::holds_alternative<RateLimitView>(event.kind));
+  return ContentHash(event.rate_limit(), event);
 }
 
 }  // namespace holdfast::event

@@ -11,7 +11,7 @@
 
 #include "absl/strings/string_view.h"
 
-#include "holdfast/v1/event.pb.h"
+#include "server/event/view.h"
 
 namespace holdfast::event {
 
@@ -56,6 +56,6 @@ Id EventKey(absl::string_view event_id);
 // and its value. The event_id is left out: it is the key. A field that the contract gains later
 // must be added at the end and only where it differs from its default, or stored hashes no longer
 // match. REQUIRES: `event` is valid and not a message.
-uint64_t ContentHash(const v1::Event& event);
+uint64_t ContentHash(const EventView& event);
 
 }  // namespace holdfast::event

@@ -8,7 +8,7 @@
 
 #include "absl/strings/string_view.h"
 
-#include "holdfast/v1/event.pb.h"
+#include "server/event/view.h"
 
 namespace holdfast::event {
 
@@ -21,7 +21,7 @@ inline constexpr int kKindCount = 3;
 absl::string_view KindName(Kind kind);
 
 // REQUIRES: `event` has a kind.
-Kind KindOf(const v1::Event& event);
+Kind KindOf(const EventView& event);
 
 // A lane's number: its kind and its place among the lanes of that kind. Stored in the journal and
 // in holdfast_lanes: do not change the arithmetic.
@@ -43,6 +43,6 @@ std::string LaneName(Lane lane);
 // by their row's key, messages by conversation (conversation_id, or the unordered pair of sender
 // and recipient). The same event always gets the same lane while `lanes_per_kind` stays.
 // REQUIRES: `event` is valid; 1 <= lanes_per_kind <= kLanesPerKindMax.
-Lane LaneOf(const v1::Event& event, int lanes_per_kind);
+Lane LaneOf(const EventView& event, int lanes_per_kind);
 
 }  // namespace holdfast::event

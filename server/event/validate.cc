@@ -12,8 +12,6 @@
 namespace holdfast::event {
 namespace {
 
-using google::protobuf::Timestamp;
-
 constexpr int64_t kSecondsMax =
     253402300799;  // 9999-12-31T23:59:59Z, the last that DATETIME holds.
 constexpr int64_t kMillisMax = kSecondsMax * 1000 + 999;
@@ -22,32 +20,32 @@ constexpr int64_t kMicrosOfDollarMax = 100'000'000'000'000;
 constexpr int64_t kHitsMax = 1'000'000'000;
 
 // The rule of one string: its length in bytes. A rule with a minimum of 1 says "required".
-template <typename Message>
+template <typename View, typename Text>
 struct StringRule {
   const char* field;
-  const std::string& (Message::*value)() const;
+  Text View::*value;
   size_t bytes_min;
   size_t bytes_max;
 };
 
 // The rule of one integer.
-template <typename Message>
+template <typename View>
 struct IntegerRule {
   const char* field;
-  int64_t (Message::*value)() const;
+  int64_t View::*value;
   int64_t min;
   int64_t max;
 };
 
-using R = v1::RateLimitEvent;
-constexpr StringRule<R> kRateLimitStrings[] = {
+using R = RateLimitView;
+constexpr StringRule<R, absl::string_view> kRateLimitStrings[] = {
     {"rate_limit.identifier", &R::identifier, 1, 255},
     {"rate_limit.route_path", &R::route_path, 0, 500},
     {"rate_limit.event_id", &R::event_id, 0, 128},
 };
 
-using U = v1::UsageEvent;
-constexpr StringRule<U> kUsageStrings[] = {
+using U = UsageView;
+constexpr StringRule<U, absl::string_view> kUsageStrings[] = {
     {"usage.event_id", &U::event_id, 1, 128},    {"usage.api_key_id", &U::api_key_id, 1, 64},
     {"usage.account_id", &U::account_id, 0, 64}, {"usage.account_type", &U::account_type, 0, 32},
     {"usage.model", &U::model, 0, 128},          {"usage.request_id", &U::request_id, 0, 128},
@@ -65,11 +63,13 @@ constexpr IntegerRule<U> kUsageIntegers[] = {
     {"usage.real_cost_micros", &U::real_cost_micros, 0, kMicrosOfDollarMax},
 };
 
-using M = v1::MessageEvent;
-constexpr StringRule<M> kMessageStrings[] = {
+using M = MessageView;
+constexpr StringRule<M, absl::string_view> kMessageStrings[] = {
     {"message.ig_message_id", &M::ig_message_id, 1, 255},
     {"message.ig_sender_id", &M::ig_sender_id, 1, 255},
     {"message.ig_recipient_id", &M::ig_recipient_id, 1, 255},
+};
+constexpr StringRule<M, M::OptionalText> kMessageOptionalStrings[] = {
     {"message.text", &M::text, 0, 65535},
     {"message.attachments_json", &M::attachments_json, 0, kEventBytesMax},
     {"message.raw_json", &M::raw_json, 0, kEventBytesMax},
@@ -91,10 +91,13 @@ Fault OutOfRange(absl::string_view field, int64_t min, int64_t max) {
           "out_of_range"};
 }
 
-template <typename Message, size_t n>
-std::optional<Fault> CheckStrings(const Message& message, const StringRule<Message> (&rules)[n]) {
-  for (const StringRule<Message>& rule : rules) {
-    const size_t bytes = (message.*rule.value)().size();
+size_t BytesOf(absl::string_view text) { return text.size(); }
+size_t BytesOf(const M::OptionalText& text) { return text.has_value() ? text->size() : 0; }
+
+template <typename View, typename Text, size_t n>
+std::optional<Fault> CheckStrings(const View& view, const StringRule<View, Text> (&rules)[n]) {
+  for (const StringRule<View, Text>& rule : rules) {
+    const size_t bytes = BytesOf(view.*rule.value);
     if (bytes < rule.bytes_min) return Missing(rule.field);
     if (bytes > rule.bytes_max) {
       return Fault{
@@ -118,9 +121,9 @@ std::optional<Fault> CheckEnum(absl::string_view field, int value, int max) {
   return CheckInteger(field, value, 1, max);
 }
 
-std::optional<Fault> CheckTimestamp(absl::string_view field, const Timestamp& time) {
-  if (time.seconds() < 0 || time.seconds() > kSecondsMax || time.nanos() < 0 ||
-      time.nanos() > 999'999'999) {
+std::optional<Fault> CheckTimestamp(absl::string_view field, const Moment& time) {
+  if (time.seconds < 0 || time.seconds > kSecondsMax || time.nanos < 0 ||
+      time.nanos > 999'999'999) {
     return Fault{std::string(field),
                  "is out of range; 1970-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z is allowed",
                  "out_of_range"};
@@ -128,21 +131,21 @@ std::optional<Fault> CheckTimestamp(absl::string_view field, const Timestamp& ti
   return std::nullopt;
 }
 
-std::optional<Fault> CheckWholeSeconds(absl::string_view field, const Timestamp& time) {
+std::optional<Fault> CheckWholeSeconds(absl::string_view field, const Moment& time) {
   if (auto fault = CheckTimestamp(field, time)) return fault;
-  if (time.nanos() == 0) return std::nullopt;
+  if (time.nanos == 0) return std::nullopt;
   return Fault{std::string(field), "must be in whole seconds", "out_of_range"};
 }
 
-std::optional<Fault> CheckWindow(const v1::Event& event) {
-  const v1::RateLimitEvent& rate_limit = event.rate_limit();
+std::optional<Fault> CheckWindow(const EventView& event) {
+  const RateLimitView& rate_limit = event.rate_limit();
   constexpr absl::string_view kStart = "rate_limit.window_start";
   constexpr absl::string_view kEnd = "rate_limit.window_end";
-  if (rate_limit.has_window_start()) {
-    if (auto fault = CheckWholeSeconds(kStart, rate_limit.window_start())) return fault;
+  if (rate_limit.window_start.has_value()) {
+    if (auto fault = CheckWholeSeconds(kStart, *rate_limit.window_start)) return fault;
   }
-  if (rate_limit.has_window_end()) {
-    if (auto fault = CheckWholeSeconds(kEnd, rate_limit.window_end())) return fault;
+  if (rate_limit.window_end.has_value()) {
+    if (auto fault = CheckWholeSeconds(kEnd, *rate_limit.window_end)) return fault;
     if (WindowEnd(event) <= WindowStart(event)) {
       return Fault{std::string(kEnd), "must be after window_start", "out_of_range"};
     }
@@ -154,10 +157,10 @@ std::optional<Fault> CheckWindow(const v1::Event& event) {
 }
 
 // An id of hits is good only while it is remembered: later the same event would be added again.
-std::optional<Fault> CheckHitsId(const v1::Event& event, absl::Time now) {
-  const v1::RateLimitEvent& rate_limit = event.rate_limit();
-  if (rate_limit.event_id().empty()) return std::nullopt;
-  if (!rate_limit.has_hits()) {
+std::optional<Fault> CheckHitsId(const EventView& event, absl::Time now) {
+  const RateLimitView& rate_limit = event.rate_limit();
+  if (rate_limit.event_id.empty()) return std::nullopt;
+  if (rate_limit.count_case != v1::RateLimitEvent::kHits) {
     return Fault{"rate_limit.event_id", "is allowed only with hits", "malformed"};
   }
   if (OccurredAt(event) >= now - kHitsIdRetention) return std::nullopt;
@@ -168,22 +171,22 @@ std::optional<Fault> CheckHitsId(const v1::Event& event, absl::Time now) {
                "too_old"};
 }
 
-std::optional<Fault> CheckKind(const v1::Event& event, const v1::RateLimitEvent& rate_limit,
+std::optional<Fault> CheckKind(const EventView& event, const RateLimitView& rate_limit,
                                absl::Time now) {
   if (auto fault = CheckStrings(rate_limit, kRateLimitStrings)) return fault;
   if (auto fault =
-          CheckEnum("rate_limit.window_type", rate_limit.window_type(), v1::WindowType_MAX)) {
+          CheckEnum("rate_limit.window_type", rate_limit.window_type, v1::WindowType_MAX)) {
     return fault;
   }
   if (auto fault = CheckWindow(event)) return fault;
-  switch (rate_limit.count_case()) {
+  switch (rate_limit.count_case) {
     case v1::RateLimitEvent::kObserved:
-      if (auto fault = CheckInteger("rate_limit.observed", rate_limit.observed(), 0, INT64_MAX)) {
+      if (auto fault = CheckInteger("rate_limit.observed", rate_limit.count, 0, INT64_MAX)) {
         return fault;
       }
       break;
     case v1::RateLimitEvent::kHits:
-      if (auto fault = CheckInteger("rate_limit.hits", rate_limit.hits(), 1, kHitsMax)) {
+      if (auto fault = CheckInteger("rate_limit.hits", rate_limit.count, 1, kHitsMax)) {
         return fault;
       }
       break;
@@ -193,29 +196,29 @@ std::optional<Fault> CheckKind(const v1::Event& event, const v1::RateLimitEvent&
   return CheckHitsId(event, now);
 }
 
-std::optional<Fault> CheckKind(const v1::UsageEvent& usage) {
+std::optional<Fault> CheckKind(const UsageView& usage) {
   if (auto fault = CheckStrings(usage, kUsageStrings)) return fault;
-  if (auto fault = CheckInteger("usage.status_code", usage.status_code(), 0, 999)) return fault;
+  if (auto fault = CheckInteger("usage.status_code", usage.status_code, 0, 999)) return fault;
   for (const IntegerRule<U>& rule : kUsageIntegers) {
-    if (auto fault = CheckInteger(rule.field, (usage.*rule.value)(), rule.min, rule.max)) {
-      return fault;
-    }
+    const int64_t value = usage.*rule.value;
+    if (value < rule.min || value > rule.max) return OutOfRange(rule.field, rule.min, rule.max);
   }
   return std::nullopt;
 }
 
-std::optional<Fault> CheckKind(const v1::MessageEvent& message) {
+std::optional<Fault> CheckKind(const MessageView& message) {
   if (auto fault = CheckStrings(message, kMessageStrings)) return fault;
-  if (auto fault = CheckInteger("message.timestamp_ms", message.timestamp_ms(), 0, kMillisMax)) {
+  if (auto fault = CheckStrings(message, kMessageOptionalStrings)) return fault;
+  if (auto fault = CheckInteger("message.timestamp_ms", message.timestamp_ms, 0, kMillisMax)) {
     return fault;
   }
-  if (message.has_conversation_id()) {
+  if (message.conversation_id.has_value()) {
     if (auto fault =
-            CheckInteger("message.conversation_id", message.conversation_id(), 1, INT64_MAX)) {
+            CheckInteger("message.conversation_id", *message.conversation_id, 1, INT64_MAX)) {
       return fault;
     }
   }
-  return CheckEnum("message.direction", message.direction(), v1::Direction_MAX);
+  return CheckEnum("message.direction", message.direction, v1::Direction_MAX);
 }
 
 // The rules are tables over proto enums; a value added to one of them must be thought of here.
@@ -224,18 +227,13 @@ static_assert(v1::Direction_MAX == v1::DIRECTION_OUT);
 
 }  // namespace
 
-std::optional<Fault> Validate(const v1::Event& event, absl::Time now) {
-  if (!event.has_occurred_at()) return Missing("occurred_at");
-  if (auto fault = CheckTimestamp("occurred_at", event.occurred_at())) return fault;
-  switch (event.kind_case()) {
-    case v1::Event::kRateLimit:
-      return CheckKind(event, event.rate_limit(), now);
-    case v1::Event::kUsage:
-      return CheckKind(event.usage());
-    case v1::Event::kMessage:
-      return CheckKind(event.message());
-    case v1::Event::KIND_NOT_SET:
-      break;
+std::optional<Fault> Validate(const EventView& event, absl::Time now) {
+  if (!event.occurred_at.has_value()) return Missing("occurred_at");
+  if (auto fault = CheckTimestamp("occurred_at", *event.occurred_at)) return fault;
+  if (const auto* usage = std::get_if<UsageView>(&event.kind)) return CheckKind(*usage);
+  if (const auto* message = std::get_if<MessageView>(&event.kind)) return CheckKind(*message);
+  if (const auto* rate_limit = std::get_if<RateLimitView>(&event.kind)) {
+    return CheckKind(event, *rate_limit, now);
   }
   return Fault{"kind", "is none that this daemon knows: rate_limit, usage or message",
                "unknown_kind"};

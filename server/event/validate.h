@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 
 #include "holdfast/v1/event.pb.h"
+#include "server/event/view.h"
 
 namespace holdfast::event {
 
@@ -29,7 +30,7 @@ struct Fault {
 };
 
 // The first fault of `event`, or nullopt if it may be taken. `now` is for the rule on old ids.
-std::optional<Fault> Validate(const v1::Event& event, absl::Time now);
+std::optional<Fault> Validate(const EventView& event, absl::Time now);
 
 // Frees what `event` holds of fields that this version does not know. They cost up to thirty times
 // their bytes, which nobody counts; the event's own bytes still have them.
@@ -38,5 +39,14 @@ void DropUnknownFields(v1::Event* event);
 // Parses `bytes` into `event`, without fields that are not known. On failure says which field is at
 // fault where that can be found (invalid UTF-8), and leaves `event` in an unspecified state.
 std::optional<Fault> Decode(absl::string_view bytes, v1::Event* event);
+
+// An event that was read, and what its texts point into where that is not the bytes themselves.
+struct Decoded {
+  EventView view;
+  std::unique_ptr<v1::Event> message;  // Only of an event in an unusual encoding.
+};
+
+// The same, without copying what is encoded as usual.
+std::optional<Fault> Decode(absl::string_view bytes, Decoded* decoded);
 
 }  // namespace holdfast::event

@@ -21,20 +21,21 @@ int64_t WindowSeconds(v1::WindowType type) {
   HOLDFAST_CHECK(false);
 }
 
-int64_t StartSeconds(const v1::Event& event) {
-  const v1::RateLimitEvent& rate_limit = event.rate_limit();
-  if (rate_limit.has_window_start()) return rate_limit.window_start().seconds();
+int64_t StartSeconds(const EventView& event) {
+  const RateLimitView& rate_limit = event.rate_limit();
+  if (rate_limit.window_start.has_value()) return rate_limit.window_start->seconds;
   // Valid times are not before 1970, so division rounds down.
-  const int64_t length = WindowSeconds(rate_limit.window_type());
-  return event.occurred_at().seconds() / length * length;
+  const int64_t length = WindowSeconds(rate_limit.window_type);
+  return event.occurred_at->seconds / length * length;
 }
 
 }  // namespace
 
-absl::Time OccurredAt(const v1::Event& event) {
-  return absl::FromUnixSeconds(event.occurred_at().seconds()) +
-         absl::Microseconds(event.occurred_at().nanos() / 1000);
+absl::Time TimeOf(const Moment& moment) {
+  return absl::FromUnixSeconds(moment.seconds) + absl::Microseconds(moment.nanos / 1000);
 }
+
+absl::Time OccurredAt(const EventView& event) { return TimeOf(*event.occurred_at); }
 
 absl::string_view WindowTypeName(v1::WindowType type) {
   switch (type) {
@@ -54,16 +55,16 @@ absl::string_view WindowTypeName(v1::WindowType type) {
 
 absl::Duration WindowLength(v1::WindowType type) { return absl::Seconds(WindowSeconds(type)); }
 
-absl::Time WindowStart(const v1::Event& event) {
+absl::Time WindowStart(const EventView& event) {
   return absl::FromUnixSeconds(StartSeconds(event));
 }
 
-absl::Time WindowEnd(const v1::Event& event) {
-  const v1::RateLimitEvent& rate_limit = event.rate_limit();
-  if (rate_limit.has_window_end()) {
-    return absl::FromUnixSeconds(rate_limit.window_end().seconds());
+absl::Time WindowEnd(const EventView& event) {
+  const RateLimitView& rate_limit = event.rate_limit();
+  if (rate_limit.window_end.has_value()) {
+    return absl::FromUnixSeconds(rate_limit.window_end->seconds);
   }
-  return absl::FromUnixSeconds(StartSeconds(event) + WindowSeconds(rate_limit.window_type()));
+  return absl::FromUnixSeconds(StartSeconds(event) + WindowSeconds(rate_limit.window_type));
 }
 
 }  // namespace holdfast::event

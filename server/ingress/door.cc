@@ -51,7 +51,7 @@ grpc::ByteBuffer BufferOf(const google::protobuf::MessageLite& message) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
-absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, std::string encoded,
+absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, event::Encoded encoded,
                                                               const event::Id& producer) {
   auto read = event::Batch::Read(std::move(encoded), producer, door.pipeline.lanes_per_kind(),
                                  door.clock.Now());

@@ -61,7 +61,7 @@ grpc::ByteBuffer BufferOf(const google::protobuf::MessageLite& message);
 // Reads a batch of `producer` (the nil id: of nobody that is known), refuses what this daemon does
 // not take, counts what is refused. InvalidArgument, naming the field, if the batch itself is
 // unusable.
-absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, std::string encoded,
+absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, event::Encoded encoded,
                                                               const event::Id& producer);
 
 // The id in `text`. InvalidArgument, naming `field`, if it is no UUID or the nil one.

@@ -49,9 +49,9 @@ void EventStream::OnReadDone(bool ok) {
 }
 
 absl::Status EventStream::TakeRequest() {
-  HOLDFAST_ASSIGN_OR_RETURN(const std::string bytes,
-                            BytesOf(read_, door_.options.request_bytes_max));
-  HOLDFAST_ASSIGN_OR_RETURN(event::StreamEnvelope request, event::ReadStreamRequest(bytes));
+  HOLDFAST_ASSIGN_OR_RETURN(std::string bytes, BytesOf(read_, door_.options.request_bytes_max));
+  HOLDFAST_ASSIGN_OR_RETURN(event::StreamEnvelope request,
+                            event::ReadStreamRequest(std::move(bytes)));
   if (request.hello.has_value()) return TakeHello(*request.hello);
   return TakeBatch(std::move(request.batch));
 }
@@ -82,7 +82,7 @@ absl::Status EventStream::TakeHello(const v1::Hello& hello) {
   return absl::OkStatus();
 }
 
-absl::Status EventStream::TakeBatch(std::string encoded) {
+absl::Status EventStream::TakeBatch(event::Encoded encoded) {
   if (!attached_.has_value()) return FieldError("request", "a stream's first message is hello");
   HOLDFAST_ASSIGN_OR_RETURN(const std::shared_ptr<const event::Batch> batch,
                             ReadBatch(door_, std::move(encoded), *attached_));

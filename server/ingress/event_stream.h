@@ -71,7 +71,7 @@ class EventStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
 
   absl::Status TakeRequest();
   absl::Status TakeHello(const v1::Hello& hello);
-  absl::Status TakeBatch(std::string encoded);
+  absl::Status TakeBatch(event::Encoded encoded);
 
   // Acknowledges the progress, as far as it may be told already.
   void AcknowledgeCarried() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -60,9 +60,9 @@ absl::Status UnaryWrite::HandIn(const grpc::ByteBuffer& request) {
   if (door_.calls.draining()) {
     return absl::UnavailableError("the daemon is draining; connect again and repeat the call");
   }
-  HOLDFAST_ASSIGN_OR_RETURN(const std::string bytes,
-                            BytesOf(request, door_.options.request_bytes_max));
-  HOLDFAST_ASSIGN_OR_RETURN(event::WriteEnvelope envelope, event::ReadWriteRequest(bytes));
+  HOLDFAST_ASSIGN_OR_RETURN(std::string bytes, BytesOf(request, door_.options.request_bytes_max));
+  HOLDFAST_ASSIGN_OR_RETURN(event::WriteEnvelope envelope,
+                            event::ReadWriteRequest(std::move(bytes)));
   event::Id producer;
   if (!envelope.producer_id.empty()) {
     HOLDFAST_ASSIGN_OR_RETURN(producer, ReadProducer("producer_id", envelope.producer_id));

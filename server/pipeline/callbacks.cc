@@ -79,7 +79,6 @@ void PipelineImpl::Distribute(const journal::Durable& durable, Arrivals* arrival
     accepted.sequence = item.sequence;
     accepted.accepted_at = batch.accepted_at;
     accepted.bytes = item.bytes;
-    accepted.event = item.event;
     accepted.owner = owner;
     arrival->events.push_back(std::move(accepted));
   }

@@ -13,12 +13,12 @@ namespace {
 // A reader that has nothing although the head is further on is asked again after this long.
 constexpr absl::Duration kReadAgainAfter = absl::Milliseconds(10);
 
-// A small event takes about so many times its size in the journal when it is parsed.
-constexpr size_t kMemoryPerByte = 8;
+// A small event takes about so many times its size in the journal with all that is noted of it.
+constexpr size_t kMemoryPerByte = 4;
 constexpr size_t kSliceBytesMin = size_t{4} << 10;
 constexpr size_t kSliceBytesMax = size_t{256} << 10;
 
-// How much to read in one go: little enough that the memory that parsing takes is seen before much
+// How much to read in one go: little enough that the memory that it takes is seen before much
 // more than the share is used.
 size_t SliceBytes(size_t free_bytes) {
   return std::clamp(free_bytes / kMemoryPerByte, kSliceBytesMin, kSliceBytesMax);
@@ -193,7 +193,6 @@ void Feed::Parse(const std::vector<journal::Reader::Record>& records, Read* read
   read->charge += ChargeOf(*owner);
   for (size_t i = 0; i < events.size(); ++i) {
     events[i].bytes = owner->items[i].bytes;
-    events[i].event = owner->items[i].event;
     events[i].owner = owner;
     read->events.push_back(std::move(events[i]));
   }
@@ -225,13 +224,12 @@ void Feed::Take(Read read, uint64_t head, uint64_t head_offset) {
 void Feed::GiveUp(std::vector<event::Accepted>* cut) {
   auto batch = std::make_shared<event::Batch>();
   for (const event::Accepted& event : *cut) {
-    // It was parsed from these very bytes.
+    // It was read from these very bytes.
     HOLDFAST_CHECK(batch->Add(event.sequence, lane_, event.bytes).ok());
   }
   const std::shared_ptr<const event::Batch> owner = memory_.Hold(std::move(batch));
   for (size_t i = 0; i < cut->size(); ++i) {
     (*cut)[i].bytes = owner->items[i].bytes;
-    (*cut)[i].event = owner->items[i].event;
     (*cut)[i].owner = owner;
   }
   std::deque<Queued> dropped;  // Freed after the lock is released.

@@ -36,7 +36,7 @@ struct PipelineOptions {
   // setting that still hold events are drained beside these.
   int lanes_per_kind = 2;
 
-  // Events in memory, parsed, over all lanes; exceeded by no more than one event for each lane.
+  // Events in memory over all lanes; exceeded by no more than one event for each lane.
   // Half of it is for events that come straight from the journal's thread; beyond that lanes are
   // fed from the journal, each with an equal part of the other half. Smaller: more is read back,
   // and transactions are smaller, since none is larger than a lane's part.

@@ -1,5 +1,7 @@
 #include "server/statement/batch.h"
 
+#include <utility>
+
 #include "server/base/check.h"
 #include "server/statement/message.h"
 #include "server/statement/rate_limit.h"
@@ -19,6 +21,12 @@ std::unique_ptr<Batch> Batch::Make(event::Kind kind, absl::Span<const event::Acc
   }
   HOLDFAST_CHECK(false && "a kind that is none");
   return nullptr;
+}
+
+const event::EventView& Batch::Read(const event::Accepted& event) {
+  HOLDFAST_CHECK(!event::Decode(event.bytes, &decoded_).has_value());
+  if (decoded_.message != nullptr) messages_.push_back(std::move(decoded_.message));
+  return decoded_.view;
 }
 
 Tally Batch::Count() const {

@@ -84,12 +84,18 @@ class Batch {
   explicit Batch(absl::Span<const event::Accepted> events)
       : events_(events), fates_(events.size(), Fate::kNew) {}
 
+  // The event as it lies in its bytes. The view is good until the next call, its texts as long as
+  // this.
+  const event::EventView& Read(const event::Accepted& event);
+
   const absl::Span<const event::Accepted> events_;
   std::vector<Fate> fates_;  // By event.
   Call raw_;
   std::vector<uint32_t> row_events_;
 
  private:
+  event::Decoded decoded_;
+  std::vector<std::unique_ptr<v1::Event>> messages_;  // What views of unusual events point into.
   uint64_t unnamed_duplicates_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "server/event/window.h"
 
@@ -40,10 +41,9 @@ const mysql::Statement* InsertMessages() {
   return statement;
 }
 
-mysql::Value Text(const std::string& text) { return absl::string_view(text); }
-
-mysql::Value Optional(bool is_present, const std::string& text) {
-  return is_present ? Text(text) : mysql::Value();
+template <typename T>
+mysql::Value Optional(const std::optional<T>& value) {
+  return value.has_value() ? mysql::Value(*value) : mysql::Value();
 }
 
 }  // namespace
@@ -56,7 +56,7 @@ MessageBatch::MessageBatch(absl::Span<const event::Accepted> events) : Batch(eve
   std::vector<Entry> entries;
   entries.reserve(events.size());
   for (uint32_t i = 0; i < events.size(); ++i) {
-    entries.push_back({events[i].event->message().ig_message_id(), i});
+    entries.push_back({Read(events[i]).message().ig_message_id, i});
   }
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     const int order = a.id.compare(b.id);
@@ -80,29 +80,27 @@ void MessageBatch::MakeRows() {
   std::vector<mysql::Value>& values = raw_.rows.values;
   values.reserve(row_events_.size() * kColumns.size());
   for (const uint32_t index : row_events_) {
-    const v1::Event& event = *events_[index].event;
-    const v1::MessageEvent& message = event.message();
-    values.push_back(Text(message.ig_message_id()));
-    values.push_back(Text(message.ig_sender_id()));
-    values.push_back(Text(message.ig_recipient_id()));
-    values.push_back(Optional(message.has_text(), message.text()));
-    values.push_back(Optional(message.has_attachments_json(), message.attachments_json()));
-    values.emplace_back(int64_t{message.timestamp_ms()});
-    values.push_back(Optional(message.has_raw_json(), message.raw_json()));
-    values.push_back(message.has_conversation_id()
-                         ? mysql::Value(int64_t{message.conversation_id()})
-                         : mysql::Value());
-    values.emplace_back(message.direction() == v1::DIRECTION_OUT ? absl::string_view("out")
-                                                                 : absl::string_view("in"));
-    values.push_back(Optional(message.has_sender_username(), message.sender_username()));
-    values.push_back(Optional(message.has_story_id(), message.story_id()));
-    values.push_back(Optional(message.has_story_url(), message.story_url()));
-    values.push_back(Optional(message.has_ad_id(), message.ad_id()));
-    values.push_back(Optional(message.has_ad_link(), message.ad_link()));
-    values.push_back(Optional(message.has_ad_title(), message.ad_title()));
-    values.push_back(Optional(message.has_ad_image_url(), message.ad_image_url()));
-    values.push_back(Optional(message.has_ad_name(), message.ad_name()));
-    values.push_back(Optional(message.has_referral_json(), message.referral_json()));
+    const event::EventView& event = Read(events_[index]);
+    const event::MessageView& message = event.message();
+    values.emplace_back(message.ig_message_id);
+    values.emplace_back(message.ig_sender_id);
+    values.emplace_back(message.ig_recipient_id);
+    values.push_back(Optional(message.text));
+    values.push_back(Optional(message.attachments_json));
+    values.emplace_back(message.timestamp_ms);
+    values.push_back(Optional(message.raw_json));
+    values.push_back(Optional(message.conversation_id));
+    values.emplace_back(message.direction == v1::DIRECTION_OUT ? absl::string_view("out")
+                                                               : absl::string_view("in"));
+    values.push_back(Optional(message.sender_username));
+    values.push_back(Optional(message.story_id));
+    values.push_back(Optional(message.story_url));
+    values.push_back(Optional(message.ad_id));
+    values.push_back(Optional(message.ad_link));
+    values.push_back(Optional(message.ad_title));
+    values.push_back(Optional(message.ad_image_url));
+    values.push_back(Optional(message.ad_name));
+    values.push_back(Optional(message.referral_json));
     values.emplace_back(event::OccurredAt(event));
   }
 }

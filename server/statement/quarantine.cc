@@ -12,6 +12,7 @@
 
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
+#include "server/event/validate.h"
 
 namespace holdfast::statement {
 namespace {
@@ -44,7 +45,7 @@ const mysql::Statement* InsertQuarantine() {
   return statement;
 }
 
-absl::string_view EventId(event::Kind kind, const v1::Event& event) {
+std::string EventId(event::Kind kind, const v1::Event& event) {
   switch (kind) {
     case event::Kind::kRateLimit:
       return event.rate_limit().event_id();
@@ -59,8 +60,11 @@ absl::string_view EventId(event::Kind kind, const v1::Event& event) {
 // Hits without an id add up, so two that say the same are not one. They are told apart by their
 // place in the journal, which is the same in every attempt.
 event::Id DigestOf(event::Kind kind, const LaneKey& lane, const event::Accepted& event) {
-  if (kind != event::Kind::kRateLimit || !event.event->rate_limit().has_hits() ||
-      !event.event->rate_limit().event_id().empty()) {
+  if (kind != event::Kind::kRateLimit) return QuarantineDigest(kind, event.bytes);
+  event::Decoded decoded;
+  HOLDFAST_CHECK(!event::Decode(event.bytes, &decoded).has_value());
+  const event::RateLimitView& rate_limit = decoded.view.rate_limit();
+  if (rate_limit.count_case != v1::RateLimitEvent::kHits || !rate_limit.event_id.empty()) {
     return QuarantineDigest(kind, event.bytes);
   }
   return QuarantineDigest(kind, absl::StrCat(event.bytes, lane.writer_id, "\n", event.offset, "\n",
@@ -105,6 +109,8 @@ QuarantineInsert::QuarantineInsert(event::Kind kind, const LaneKey& lane,
   for (const size_t index : order_) {
     const Refused& one = refused[index];
     const absl::string_view none;
+    v1::Event event;
+    HOLDFAST_CHECK(!event::Decode(one.event->bytes, &event).has_value());
     std::vector<mysql::Value>& values = call_.rows.values;
     values.emplace_back(digests_[index].view());
     values.emplace_back(event::KindName(kind));
@@ -112,12 +118,12 @@ QuarantineInsert::QuarantineInsert(event::Kind kind, const LaneKey& lane,
     values.emplace_back(lane.lane);
     values.emplace_back(one.event->producer.view());
     values.emplace_back(uint64_t{one.event->sequence});
-    values.emplace_back(CutText(EventId(kind, *one.event->event), kEventIdBytesMax));
+    values.emplace_back(CutText(Keep(EventId(kind, event)), kEventIdBytesMax));
     values.emplace_back(uint64_t{one.error_number});
     values.emplace_back(minimal ? none : CutText(one.column, kColumnNameBytesMax));
     values.emplace_back(minimal ? none : CutText(one.reason, kReasonBytesMax));
     values.emplace_back(one.event->bytes);
-    values.emplace_back(minimal ? none : Keep(ToJson(*one.event->event)));
+    values.emplace_back(minimal ? none : Keep(ToJson(event)));
     values.emplace_back(now);
     values.emplace_back(now);
   }

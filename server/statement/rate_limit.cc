@@ -83,10 +83,10 @@ struct Record {
 class Records {
  public:
   // The record of `event`; its count is 0 if it is new.
-  Record& At(const v1::Event& event, absl::string_view identifier) {
-    const v1::RateLimitEvent& rate = event.rate_limit();
+  Record& At(const event::EventView& event, absl::string_view identifier) {
+    const event::RateLimitView& rate = event.rate_limit();
     const absl::Time end = event::WindowEnd(event);
-    const RecordKey key = {identifier, event::WindowTypeName(rate.window_type()), rate.route_path(),
+    const RecordKey key = {identifier, event::WindowTypeName(rate.window_type), rate.route_path,
                            event::WindowStart(event)};
     const auto [found, is_new] = index_.try_emplace(key, static_cast<uint32_t>(records_.size()));
     if (is_new) records_.push_back({key, 0, end});
@@ -131,9 +131,9 @@ RateLimitBatch::RateLimitBatch(absl::Span<const event::Accepted> events,
               }()),
       hash_api_keys_(options.hash_api_keys) {
   for (uint32_t i = 0; i < events.size(); ++i) {
-    const v1::Event& event = *events[i].event;
-    if (event.rate_limit().event_id().empty()) continue;
-    Add(i, event::EventKey(event.rate_limit().event_id()), event::ContentHash(event));
+    const event::EventView& event = Read(events[i]);
+    if (event.rate_limit().event_id.empty()) continue;
+    Add(i, event::EventKey(event.rate_limit().event_id), event::ContentHash(event));
   }
   Fold();
   MakeRows();
@@ -144,7 +144,7 @@ void RateLimitBatch::MakeRows() {
   raw_.rows.columns = kHitsColumns.size();
   raw_.rows.values.reserve(rows().size() * kHitsColumns.size());
   for (size_t row = 0; row < rows().size(); ++row) {
-    const v1::Event& event = *events_[EventOfRow(row)].event;
+    const event::EventView& event = Read(events_[EventOfRow(row)]);
     std::vector<mysql::Value>& values = raw_.rows.values;
     values.emplace_back(rows()[row].id.view());
     values.emplace_back(uint64_t{rows()[row].content_hash});
@@ -159,20 +159,20 @@ std::vector<Call> RateLimitBatch::Counters() {
   absl::flat_hash_map<absl::string_view, absl::string_view> stored;
   for (size_t i = 0; i < events_.size(); ++i) {
     if (fates_[i] != Fate::kNew) continue;
-    const v1::Event& event = *events_[i].event;
-    const v1::RateLimitEvent& rate = event.rate_limit();
-    absl::string_view identifier = rate.identifier();
+    const event::EventView& event = Read(events_[i]);
+    const event::RateLimitView& rate = event.rate_limit();
+    absl::string_view identifier = rate.identifier;
     if (hash_api_keys_ && absl::StartsWith(identifier, kApiKeyPrefix)) {
       const auto [found, is_new] = stored.try_emplace(identifier);
-      if (is_new) found->second = Stored(rate.identifier());
+      if (is_new) found->second = Stored(rate.identifier);
       identifier = found->second;
     }
-    if (rate.count_case() == v1::RateLimitEvent::kObserved) {
+    if (rate.count_case == v1::RateLimitEvent::kObserved) {
       Record& record = observed.At(event, identifier);
-      record.count = std::max(record.count, int64_t{rate.observed()});
+      record.count = std::max(record.count, rate.count);
     } else {
       // Cannot overflow: at most 10^9 for each event.
-      hits.At(event, identifier).count += rate.hits();
+      hits.At(event, identifier).count += rate.count;
     }
   }
   std::vector<Call> calls;
@@ -181,10 +181,10 @@ std::vector<Call> RateLimitBatch::Counters() {
   return calls;
 }
 
-absl::string_view RateLimitBatch::Stored(const std::string& identifier) {
+absl::string_view RateLimitBatch::Stored(absl::string_view identifier) {
   // One that was hashed before stays as it is.
   if (absl::StartsWith(identifier, kHashedPrefix)) return identifier;
-  const absl::string_view key = absl::string_view(identifier).substr(kApiKeyPrefix.size());
+  const absl::string_view key = identifier.substr(kApiKeyPrefix.size());
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
   SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(), digest.data());
   hashed_.push_back(absl::StrCat(

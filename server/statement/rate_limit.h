@@ -19,7 +19,7 @@ class RateLimitBatch final : public IdBatch {
 
  private:
   void MakeRows();
-  absl::string_view Stored(const std::string& identifier);
+  absl::string_view Stored(absl::string_view identifier);
 
   const bool hash_api_keys_;
   std::deque<std::string> hashed_;  // Identifiers as stored, where that is not as sent.

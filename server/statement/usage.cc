@@ -87,8 +87,6 @@ const mysql::Statement* AddStats() {
   return statement;
 }
 
-absl::string_view View(const std::string& text) { return text; }
-
 // A row of usage_stats. The views point into the events.
 struct StatsKey {
   absl::string_view api_key_id;
@@ -110,14 +108,14 @@ struct Sums {
   std::array<int64_t, kSums> values{};
 
   // Cannot overflow: the proto bounds each value to 10^14, WriterOptions the number of events.
-  void Add(const v1::UsageEvent& usage) {
-    const int64_t is_long = usage.long_context() ? 1 : 0;
+  void Add(const event::UsageView& usage) {
+    const int64_t is_long = usage.long_context ? 1 : 0;
     size_t i = 0;
     for (const int64_t value :
-         {int64_t{1}, usage.input_tokens(), usage.output_tokens(), usage.cache_create_tokens(),
-          usage.cache_read_tokens(), usage.ephemeral_5m_tokens(), usage.ephemeral_1h_tokens(),
-          is_long, is_long * usage.input_tokens(), is_long * usage.output_tokens(),
-          usage.cost_micros(), usage.real_cost_micros()}) {
+         {int64_t{1}, usage.input_tokens, usage.output_tokens, usage.cache_create_tokens,
+          usage.cache_read_tokens, usage.ephemeral_5m_tokens, usage.ephemeral_1h_tokens, is_long,
+          is_long * usage.input_tokens, is_long * usage.output_tokens, usage.cost_micros,
+          usage.real_cost_micros}) {
       values[i++] += value;
     }
   }
@@ -136,9 +134,13 @@ UsageBatch::UsageBatch(absl::Span<const event::Accepted> events, const BatchOpti
                 return *ladder;
               }()),
       offset_seconds_(absl::ToInt64Seconds(options.stats_utc_offset)) {
+  said_.reserve(events.size());
   for (uint32_t i = 0; i < events.size(); ++i) {
-    const v1::Event& event = *events[i].event;
-    Add(i, event::EventKey(event.usage().event_id()), event::ContentHash(event));
+    const event::EventView& event = Read(events[i]);
+    const absl::string_view id = event.usage().event_id;
+    const std::optional<event::Id> uuid = event::ParseUuid(id);
+    said_.push_back({event.usage(), *event.occurred_at, uuid.has_value()});
+    Add(i, uuid.has_value() ? *uuid : event::EventKey(id), event::ContentHash(event));
   }
   Fold();
   MakeRows();
@@ -150,34 +152,34 @@ void UsageBatch::MakeRows() {
   std::vector<mysql::Value>& values = raw_.rows.values;
   values.reserve(rows().size() * kRecordColumns.size());
   for (size_t row = 0; row < rows().size(); ++row) {
-    const v1::Event& event = *events_[EventOfRow(row)].event;
-    const v1::UsageEvent& usage = event.usage();
+    const Said& said = said_[EventOfRow(row)];
+    const event::UsageView& usage = said.usage;
     values.emplace_back(rows()[row].id.view());
-    if (event::ParseUuid(usage.event_id()).has_value()) {
+    if (said.has_uuid) {
       values.emplace_back();
     } else {
-      values.emplace_back(View(usage.event_id()));
+      values.emplace_back(usage.event_id);
     }
-    values.emplace_back(View(usage.api_key_id()));
-    values.emplace_back(View(usage.account_id()));
-    values.emplace_back(View(usage.account_type()));
-    values.emplace_back(View(usage.model()));
-    values.emplace_back(View(usage.request_id()));
-    values.emplace_back(View(usage.endpoint()));
-    values.emplace_back(View(usage.method()));
-    values.emplace_back(int64_t{usage.status_code()});
-    values.emplace_back(int64_t{usage.stream() ? 1 : 0});
-    values.emplace_back(int64_t{usage.duration_ms()});
-    values.emplace_back(int64_t{usage.input_tokens()});
-    values.emplace_back(int64_t{usage.output_tokens()});
-    values.emplace_back(int64_t{usage.cache_create_tokens()});
-    values.emplace_back(int64_t{usage.cache_read_tokens()});
-    values.emplace_back(int64_t{usage.ephemeral_5m_tokens()});
-    values.emplace_back(int64_t{usage.ephemeral_1h_tokens()});
-    values.emplace_back(int64_t{usage.long_context() ? 1 : 0});
-    values.emplace_back(int64_t{usage.cost_micros()});
-    values.emplace_back(int64_t{usage.real_cost_micros()});
-    values.emplace_back(event::OccurredAt(event));
+    values.emplace_back(usage.api_key_id);
+    values.emplace_back(usage.account_id);
+    values.emplace_back(usage.account_type);
+    values.emplace_back(usage.model);
+    values.emplace_back(usage.request_id);
+    values.emplace_back(usage.endpoint);
+    values.emplace_back(usage.method);
+    values.emplace_back(int64_t{usage.status_code});
+    values.emplace_back(int64_t{usage.stream ? 1 : 0});
+    values.emplace_back(int64_t{usage.duration_ms});
+    values.emplace_back(int64_t{usage.input_tokens});
+    values.emplace_back(int64_t{usage.output_tokens});
+    values.emplace_back(int64_t{usage.cache_create_tokens});
+    values.emplace_back(int64_t{usage.cache_read_tokens});
+    values.emplace_back(int64_t{usage.ephemeral_5m_tokens});
+    values.emplace_back(int64_t{usage.ephemeral_1h_tokens});
+    values.emplace_back(int64_t{usage.long_context ? 1 : 0});
+    values.emplace_back(int64_t{usage.cost_micros});
+    values.emplace_back(int64_t{usage.real_cost_micros});
+    values.emplace_back(event::TimeOf(said.occurred_at));
     values.emplace_back(uint64_t{rows()[row].content_hash});
     values.emplace_back(tag());
   }
@@ -188,10 +190,9 @@ std::vector<Call> UsageBatch::Counters() {
   absl::flat_hash_map<StatsKey, uint32_t> index;
   for (size_t i = 0; i < events_.size(); ++i) {
     if (fates_[i] != Fate::kNew && !HOLDFAST_SEEDED_BUG(kCountersFromSentRows)) continue;
-    const v1::Event& event = *events_[i].event;
-    const v1::UsageEvent& usage = event.usage();
-    const StatsKey key = {usage.api_key_id(), usage.account_id(), usage.model(),
-                          FloorHours(event.occurred_at().seconds() + offset_seconds_)};
+    const event::UsageView& usage = said_[i].usage;
+    const StatsKey key = {usage.api_key_id, usage.account_id, usage.model,
+                          FloorHours(said_[i].occurred_at.seconds + offset_seconds_)};
     const auto [found, is_new] = index.try_emplace(key, static_cast<uint32_t>(sums.size()));
     if (is_new) sums.push_back({key, {}});
     sums[found->second].Add(usage);

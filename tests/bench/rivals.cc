@@ -11,6 +11,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 
+#include "server/base/check.h"
 #include "server/base/clock.h"
 #include "server/base/status_macros.h"
 #include "server/event/event_id.h"
@@ -33,9 +34,14 @@ absl::StatusOr<std::vector<mysql::Rented>> RentAll(mysql::Pool& pool, size_t cou
   return sessions;
 }
 
+event::Kind KindOf(const event::Accepted& accepted) {
+  event::Decoded event;
+  HOLDFAST_CHECK(!event::Decode(accepted.bytes, &event).has_value());
+  return event::KindOf(event.view);
+}
+
 absl::Status WriteBare(mysql::Session& session, const std::vector<event::Accepted>& events) {
-  const auto batch =
-      statement::Batch::Make(event::KindOf(*events.front().event), events, {.tag = 1});
+  const auto batch = statement::Batch::Make(KindOf(events.front()), events, {.tag = 1});
   const statement::Call& raw = batch->raw();
   HOLDFAST_RETURN_IF_ERROR(session.Begin());
   HOLDFAST_RETURN_IF_ERROR(session.Execute(*raw.statement, raw.rows, 0, raw.rows.size()).status());
@@ -68,8 +74,7 @@ absl::StatusOr<absl::Duration> Autocommit(const Setting& setting,
   HOLDFAST_ASSIGN_OR_RETURN(std::vector<mysql::Rented> sessions, RentAll(pool, work.size()));
   return TimeThreads(work.size(), [&](size_t index) -> absl::Status {
     for (const auto& batch : work[index].batches) {
-      const auto row =
-          statement::Batch::Make(event::KindOf(*batch.front().event), batch, {.tag = 1});
+      const auto row = statement::Batch::Make(KindOf(batch.front()), batch, {.tag = 1});
       const statement::Call& raw = row->raw();
       HOLDFAST_RETURN_IF_ERROR(sessions[index]->Execute(*raw.statement, raw.rows, 0, 1).status());
     }

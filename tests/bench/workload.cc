@@ -160,7 +160,6 @@ std::vector<LaneWork> MakeLaneWork(const std::vector<v1::Event>& events, int lan
                                      .sequence = item.sequence,
                                      .accepted_at = now,
                                      .bytes = item.bytes,
-                                     .event = item.event,
                                      .owner = shared});
     }
   }

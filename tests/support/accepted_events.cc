@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 
+#include "server/base/check.h"
 #include "server/event/event_id.h"
 
 namespace holdfast::test {
@@ -71,8 +72,13 @@ v1::Event MessageOf(absl::string_view ig_message_id, absl::string_view text) {
   return event;
 }
 
+v1::Event Parsed(absl::string_view bytes) {
+  v1::Event event;
+  HOLDFAST_CHECK(event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  return event;
+}
+
 event::Accepted AcceptedEvents::Add(const v1::Event& event) {
-  parsed_.push_back(event);
   bytes_.push_back(event.SerializeAsString());
   event::Accepted& accepted = events_.emplace_back();
   accepted.ordinal = ++ordinal_;
@@ -81,7 +87,6 @@ event::Accepted AcceptedEvents::Add(const v1::Event& event) {
   accepted.producer = producer_;
   accepted.accepted_at = EventTime();
   accepted.bytes = bytes_.back();
-  accepted.event = &parsed_.back();
   return accepted;
 }
 

@@ -30,6 +30,9 @@ v1::Event HitsOf(absl::string_view identifier, int64_t hits, absl::string_view e
 v1::Event ObservedOf(absl::string_view identifier, int64_t observed);
 v1::Event MessageOf(absl::string_view ig_message_id, absl::string_view text = "hello");
 
+// The event that `bytes` are.
+v1::Event Parsed(absl::string_view bytes);
+
 // A lane's events, in order: sequences, offsets and ordinals run on from 1.
 class AcceptedEvents {
  public:
@@ -48,7 +51,6 @@ class AcceptedEvents {
  private:
   uint64_t ordinal_ = 0;
   event::Id producer_ = event::EventKey("producer");
-  std::deque<v1::Event> parsed_;
   std::deque<std::string> bytes_;
   std::vector<event::Accepted> events_;
 };

@@ -48,7 +48,7 @@ TEST(StreamEnvelopeTest, ABatchIsLeftAsItIs) {
     const auto envelope = ReadStreamRequest(LengthDelimited(2, batch) + Varint(9, 1));
     ASSERT_OK(envelope);
     EXPECT_FALSE(envelope->hello.has_value());
-    EXPECT_EQ(envelope->batch, batch);
+    EXPECT_EQ(envelope->batch.view(), batch);
   }
 }
 
@@ -57,14 +57,14 @@ TEST(StreamEnvelopeTest, OfAHelloAndABatchTheLastOneCounts) {
   const std::string batch = LengthDelimited(2, Encode(1, AllSamples()));
   EXPECT_TRUE(ReadStreamRequest(batch + hello)->hello.has_value());
   EXPECT_FALSE(ReadStreamRequest(hello + batch)->hello.has_value());
-  EXPECT_EQ(Canonical(ReadStreamRequest(hello + batch)->batch), Encode(1, AllSamples()));
+  EXPECT_EQ(Canonical(ReadStreamRequest(hello + batch)->batch.view()), Encode(1, AllSamples()));
 }
 
 TEST(StreamEnvelopeTest, ABatchInPartsIsMerged) {
   const auto envelope = ReadStreamRequest(LengthDelimited(2, Encode(1, {UsageSample()})) +
                                           LengthDelimited(2, Encode(5, {MessageSample()})));
   ASSERT_OK(envelope);
-  EXPECT_EQ(Canonical(envelope->batch), Encode(5, {UsageSample(), MessageSample()}));
+  EXPECT_EQ(Canonical(envelope->batch.view()), Encode(5, {UsageSample(), MessageSample()}));
 }
 
 TEST(StreamEnvelopeTest, NeitherHelloNorBatchIsRefused) {
@@ -106,7 +106,7 @@ TEST(StreamEnvelopeTest, WhateverTheBytesAreTheGeneratedParserAgrees) {
     if (expected.has_hello()) {
       EXPECT_EQ(envelope->hello->SerializeAsString(), expected.hello().SerializeAsString());
     } else {
-      EXPECT_EQ(Canonical(envelope->batch), expected.batch().SerializeAsString());
+      EXPECT_EQ(Canonical(envelope->batch.view()), expected.batch().SerializeAsString());
     }
     ++compared;
   }
@@ -121,7 +121,7 @@ TEST(WriteEnvelopeTest, AllPartsComeOut) {
   const auto envelope = ReadWriteRequest(request.SerializeAsString());
   ASSERT_OK(envelope);
   EXPECT_EQ(envelope->producer_id, kProducer);
-  EXPECT_EQ(envelope->batch, Encode(3, AllSamples()));
+  EXPECT_EQ(envelope->batch.view(), Encode(3, AllSamples()));
   EXPECT_EQ(envelope->wait_for, v1::ACK_LEVEL_JOURNALED);
 }
 
@@ -129,7 +129,7 @@ TEST(WriteEnvelopeTest, WhatIsLeftOutHasItsDefault) {
   const auto envelope = ReadWriteRequest(LengthDelimited(2, "anything"));
   ASSERT_OK(envelope);
   EXPECT_EQ(envelope->producer_id, "");
-  EXPECT_EQ(envelope->batch, "anything");
+  EXPECT_EQ(envelope->batch.view(), "anything");
   EXPECT_EQ(envelope->wait_for, v1::ACK_LEVEL_UNSPECIFIED);
 }
 
@@ -152,7 +152,7 @@ TEST(WriteEnvelopeTest, ABatchInPartsIsMergedAndOfAllElseTheLastOneCounts) {
   ASSERT_OK(envelope);
   EXPECT_EQ(envelope->producer_id, kProducer);
   EXPECT_EQ(envelope->wait_for, v1::ACK_LEVEL_COMMITTED);
-  EXPECT_EQ(Canonical(envelope->batch), Encode(5, {UsageSample(), MessageSample()}));
+  EXPECT_EQ(Canonical(envelope->batch.view()), Encode(5, {UsageSample(), MessageSample()}));
 }
 
 TEST(WriteEnvelopeTest, ARequestThatIsCutOffIsRefusedOrHasItsWholeBatch) {
@@ -162,7 +162,7 @@ TEST(WriteEnvelopeTest, ARequestThatIsCutOffIsRefusedOrHasItsWholeBatch) {
   for (size_t length = 0; length < whole.size(); ++length) {
     const auto envelope = ReadWriteRequest(std::string(whole.data(), length));
     if (envelope.ok()) {
-      EXPECT_EQ(envelope->batch, batch);
+      EXPECT_EQ(envelope->batch.view(), batch);
     } else {
       EXPECT_EQ(envelope.status().code(), absl::StatusCode::kInvalidArgument);
     }

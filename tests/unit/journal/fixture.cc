@@ -33,8 +33,7 @@ std::shared_ptr<OwnedBatch> Begin(uint8_t producer, uint64_t first_sequence, siz
 
 void Add(OwnedBatch& owned, uint64_t sequence, event::Lane lane, std::string text) {
   owned.texts.push_back(std::move(text));
-  owned.batch.items.push_back(
-      {.sequence = sequence, .lane = lane, .bytes = owned.texts.back(), .event = nullptr});
+  owned.batch.items.push_back({.sequence = sequence, .lane = lane, .bytes = owned.texts.back()});
 }
 
 }  // namespace

@@ -131,8 +131,11 @@ class FakeLaneSink final : public pipeline::Sink {
         written->rejections.push_back({event.producer, event.sequence, event.offset, 1406, "", ""});
         continue;
       }
+      v1::Event parsed;
+      HOLDFAST_CHECK(
+          parsed.ParseFromArray(event.bytes.data(), static_cast<int>(event.bytes.size())));
       table->rows.push_back(
-          {event.ordinal, event.offset, event.producer, event.sequence, TextOf(*event.event)});
+          {event.ordinal, event.offset, event.producer, event.sequence, TextOf(parsed)});
     }
   }
 

@@ -48,7 +48,9 @@ class BatchTest : public ::testing::Test {
   static mysql::ResultRow Stored(uint64_t id, uint64_t content_hash, uint64_t tag) {
     return {KeyOf(id), absl::StrCat(content_hash), absl::StrCat(tag)};
   }
-  uint64_t HashOf(size_t event) const { return event::ContentHash(*events_.all()[event].event); }
+  uint64_t HashOf(size_t event) const {
+    return event::ContentHash(test::Parsed(events_.all()[event].bytes));
+  }
 
   test::AcceptedEvents events_;
   std::unique_ptr<Batch> batch_;
@@ -63,7 +65,8 @@ TEST_F(BatchTest, RawRowsAreSortedByKeyInByteOrder) {
   for (size_t row = 0; row < 6; ++row) keys.push_back(Text(raw, row, 0));
   EXPECT_TRUE(std::is_sorted(keys.begin(), keys.end()));
   for (size_t row = 0; row < 6; ++row) {
-    const std::string& id = events_.all()[batch_->EventOfRow(row)].event->usage().event_id();
+    const std::string id =
+        test::Parsed(events_.all()[batch_->EventOfRow(row)].bytes).usage().event_id();
     EXPECT_EQ(keys[row], event::EventKey(id).view());
     EXPECT_EQ(std::holds_alternative<std::monostate>(At(raw, row, 1)), id != "not-a-uuid");
   }

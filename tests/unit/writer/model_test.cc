@@ -32,7 +32,7 @@ struct Model {
   uint64_t quarantined = 0;
 
   void Apply(const event::Accepted& accepted) {
-    const v1::UsageEvent& usage = accepted.event->usage();
+    const v1::UsageEvent usage = test::Parsed(accepted.bytes).usage();
     if (usage.model() == kPoison) {
       ++quarantined;
       refused.insert(std::string(accepted.bytes));

@@ -179,7 +179,8 @@ TEST_F(QuarantineTest, TheQuarantineKeepsTheEventAndWhyItIsThere) {
   EXPECT_EQ(*rows[0][5], "1406");
   EXPECT_EQ(*rows[0][6], "model");
   EXPECT_THAT(*rows[0][7], HasSubstr("1406"));
-  EXPECT_FALSE(absl::StrContains(*rows[0][7], poison.event->usage().model())) << "no values";
+  EXPECT_FALSE(absl::StrContains(*rows[0][7], test::Parsed(poison.bytes).usage().model()))
+      << "no values";
   EXPECT_EQ(*rows[0][8], poison.bytes);
   EXPECT_THAT(*rows[0][9], HasSubstr("\"api_key_id\":\"key-1\""));
   EXPECT_EQ(*rows[0][10], "1");
