@@ -178,7 +178,8 @@ void Appender::AddBatch(FrameBuilder& frame, const Entry& entry, Durable* durabl
   durable->last_offset = *end_offset - 1;
 }
 
-absl::Status Appender::Commit(absl::Span<const Entry> entries, std::vector<Durable>* durable) {
+absl::Status Appender::Commit(absl::Span<const Entry> entries, std::vector<Durable>* durable,
+                              absl::FunctionRef<void()> numbered) {
   LanePositions heads = heads_;
   uint64_t end_offset = end_offset_;
   buffer_.clear();
@@ -194,6 +195,7 @@ absl::Status Appender::Commit(absl::Span<const Entry> entries, std::vector<Durab
   for (size_t lane = 0; lane < heads.size(); ++lane) {
     if (heads[lane] != heads_[lane]) header.lanes |= uint64_t{1} << lane;
   }
+  numbered();
   HOLDFAST_RETURN_IF_ERROR(WriteFrame(frame, header));
   heads_ = heads;
   end_offset_ = end_offset;

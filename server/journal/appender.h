@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 
@@ -55,9 +56,11 @@ class Appender {
   // for a segment. What was read from the page cache counts as held, so it must not be lost later.
   absl::Status KeepTailInPlace() const;
 
-  // Writes one group and syncs it, and says in `durable` what each entry has become.
+  // Writes one group and syncs it, and says in `durable` what each entry has become. `numbered` is
+  // called before anything is written, when `durable` says what they are about to become.
   // REQUIRES: some entry has bytes to write, and they fit.
-  absl::Status Commit(absl::Span<const Entry> entries, std::vector<Durable>* durable);
+  absl::Status Commit(absl::Span<const Entry> entries, std::vector<Durable>* durable,
+                      absl::FunctionRef<void()> numbered);
 
   // The same for a group of which nothing is to be written: all was durable before.
   void Acknowledge(absl::Span<const Entry> entries, std::vector<Durable>* durable) const;

@@ -261,7 +261,8 @@ absl::Status DiskJournal::WriteGroup(const std::vector<Entry>& group) {
     appender_.Acknowledge(group, &durable);
   } else {
     HOLDFAST_RETURN_IF_ERROR(MakeRoom(record_bytes));
-    HOLDFAST_RETURN_IF_ERROR(appender_.Commit(group, &durable));
+    HOLDFAST_RETURN_IF_ERROR(
+        appender_.Commit(group, &durable, [this, &durable] { listener_->OnNumbered(durable); }));
     catalog_.Advance(appender_.end_byte(), appender_.end_offset(), appender_.heads());
   }
   queued_bytes_ -= queue_bytes;

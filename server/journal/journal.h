@@ -72,7 +72,7 @@ struct JournalOptions {
 // One value for each lane.
 using LanePositions = std::array<uint64_t, event::kLaneCount>;
 
-// A batch that has become durable.
+// A batch that has become durable, or is about to.
 struct Durable {
   std::shared_ptr<const event::Batch> batch;
   // The journal's last offset once this batch is in: that of its last item, or the one before it if
@@ -92,6 +92,10 @@ struct Durable {
 class Listener {
  public:
   virtual ~Listener() = default;
+  // One group has its offsets and ordinals and goes to the disk now. It may never be durable: begin
+  // only what can be undone. OnDurable with the same group follows, or OnFailure. Not called for a
+  // group of which nothing is new.
+  virtual void OnNumbered(absl::Span<const Durable> /*group*/) {}
   // One group commit.
   virtual void OnDurable(absl::Span<const Durable> group) = 0;
   // Once, when the journal failed: nothing will be durable any more.

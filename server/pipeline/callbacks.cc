@@ -23,6 +23,16 @@ constexpr size_t kProducersMax = 10'000;
 
 }  // namespace
 
+void PipelineImpl::OnNumbered(absl::Span<const journal::Durable> group) {
+  Arrivals arrivals;
+  for (const journal::Durable& durable : group) Distribute(durable, &arrivals);
+  for (size_t lane = 0; lane < arrivals.size(); ++lane) {
+    if (arrivals[lane] == nullptr) continue;
+    lanes_[lane]->feed().OnNumbered(std::move(*arrivals[lane]));
+    numbered_lanes_.push_back(static_cast<event::Lane>(lane));
+  }
+}
+
 void PipelineImpl::OnDurable(absl::Span<const journal::Durable> group) {
   {
     absl::MutexLock lock(&mu_);
@@ -35,17 +45,10 @@ void PipelineImpl::OnDurable(absl::Span<const journal::Durable> group) {
     }
   }
   // The lanes come after the books: nothing is settled that is not in them.
-  TellLanes(group);
+  for (const event::Lane lane : numbered_lanes_) lanes_[lane]->feed().OnDurable();
+  numbered_lanes_.clear();
   Deliver();
   OfferRoom();
-}
-
-void PipelineImpl::TellLanes(absl::Span<const journal::Durable> group) {
-  Arrivals arrivals;
-  for (const journal::Durable& durable : group) Distribute(durable, &arrivals);
-  for (size_t lane = 0; lane < arrivals.size(); ++lane) {
-    if (arrivals[lane] != nullptr) lanes_[lane]->feed().OnDurable(std::move(*arrivals[lane]));
-  }
 }
 
 void PipelineImpl::Distribute(const journal::Durable& durable, Arrivals* arrivals) {
@@ -92,6 +95,7 @@ void PipelineImpl::OnFailure(const absl::Status& failure) {
     streams_.PostEnd(ended_);
     receipts_.CancelAll(ended_);
   }
+  for (const event::Lane lane : lane_numbers_) lanes_[lane]->feed().OnFailure();
   Deliver();
 }
 

@@ -5,6 +5,7 @@
 
 #include "server/base/check.h"
 #include "server/base/log.h"
+#include "server/base/seeded_bug.h"
 #include "server/base/status_macros.h"
 
 namespace holdfast::pipeline {
@@ -34,16 +35,18 @@ Feed::Feed(event::Lane lane, uint64_t head, uint64_t head_offset, const FeedLimi
       memory_(memory),
       clock_(clock),
       head_(head),
-      head_offset_(head_offset) {}
+      head_offset_(head_offset),
+      numbered_(head),
+      numbered_offset_(head_offset) {}
 
 bool Feed::IsHot() const {
   absl::MutexLock lock(&mu_);
-  return open_ && next_ == head_ + 1;
+  return open_ && next_ == numbered_ + 1;
 }
 
-void Feed::OnDurable(Arrival arrival) {
+void Feed::OnNumbered(Arrival arrival) {
   absl::MutexLock lock(&mu_);
-  HOLDFAST_CHECK(arrival.first_ordinal > head_);
+  HOLDFAST_CHECK(arrival.first_ordinal > numbered_ && numbered_ == head_);
   for (event::Accepted& event : arrival.events) {
     if (!open_ || event.ordinal != next_) break;
     const size_t charge = ChargeOf(event);
@@ -53,8 +56,40 @@ void Feed::OnDurable(Arrival arrival) {
   if (next_ <= arrival.last_ordinal && next_ >= arrival.first_ordinal) {
     behind_since_ = arrival.accepted_at;
   }
-  head_ = arrival.last_ordinal;
-  head_offset_ = arrival.last_offset;
+  numbered_ = arrival.last_ordinal;
+  numbered_offset_ = arrival.last_offset;
+}
+
+void Feed::OnDurable() {
+  absl::MutexLock lock(&mu_);
+  head_ = numbered_;
+  head_offset_ = numbered_offset_;
+}
+
+void Feed::OnFailure() {
+  absl::MutexLock lock(&mu_);
+  failed_ = true;
+  numbered_ = head_;
+  numbered_offset_ = head_offset_;
+  while (!queue_.empty() && queue_.back().event.ordinal > head_) {
+    queue_charge_ -= queue_.back().charge;
+    queue_.pop_back();
+  }
+  next_ = std::min(next_, head_ + 1);
+}
+
+bool Feed::AwaitDurable(uint64_t ordinal) {
+  absl::MutexLock lock(&mu_);
+  awaited_ = ordinal;
+  if (HOLDFAST_SEEDED_BUG(kCommitBeforeSync)) return true;
+  clock_.Await(mu_, absl::Condition(this, &Feed::IsDecided));
+  return head_ >= ordinal;
+}
+
+void Feed::TakeBack(std::vector<event::Accepted>* cut) {
+  absl::MutexLock lock(&mu_);
+  while (!cut->empty() && cut->back().ordinal > head_) cut->pop_back();
+  handed_ = std::min(handed_, head_);
 }
 
 void Feed::SeatAt(uint64_t position) {
@@ -210,7 +245,7 @@ void Feed::Take(Read read, uint64_t head, uint64_t head_offset) {
   }
   next_ = std::max(next_, std::min(read.through, head_) + 1);
   if (lost) next_ = std::max(next_, head + 1);
-  if (next_ > head_) {
+  if (next_ > numbered_) {
     behind_since_ = absl::InfiniteFuture();
     reader_ = nullptr;  // Its files and buffers are not needed while events come from memory.
   } else if (read.accepted_at < absl::InfiniteFuture()) {
@@ -274,7 +309,7 @@ uint64_t Feed::head() const {
 absl::Time Feed::oldest() const {
   absl::MutexLock lock(&mu_);
   if (!queue_.empty()) return queue_.front().event.accepted_at;
-  return next_ <= head_ ? behind_since_ : absl::InfiniteFuture();
+  return next_ <= numbered_ ? behind_since_ : absl::InfiniteFuture();
 }
 
 }  // namespace holdfast::pipeline

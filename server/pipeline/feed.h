@@ -2,17 +2,18 @@
 // not.
 //
 // `next` is the ordinal after the last one that was queued or handed out, `head` the last durable
-// one. Invariants:
+// one, `numbered` the last one that is durable or on its way to the disk. Invariants:
 //
 //  1. What is handed out rises by one from event to event, beginning after the seat's position.
 //     Only what the journal has lost (damage that it reports) is passed over.
-//  2. An event that becomes durable is queued if and only if its ordinal is `next`, there is
-//     memory, and the feed is open. So the feed is hot when next = head + 1 and cold otherwise;
-//     nothing else says which. One event that is not queued makes `next` stand still below `head`,
-//     and whatever follows is not queued either, until the journal has been read up to `head`.
+//  2. An event that gets its ordinal is queued if and only if that is `next`, there is memory, and
+//     the feed is open. So the feed is hot when next = numbered + 1 and cold otherwise; nothing
+//     else says which. One event that is not queued makes `next` stand still below `numbered`, and
+//     whatever follows is not queued either, until the journal has been read up to `numbered`.
 //  3. The journal is read only while the queue is empty, so the queue never holds an event twice.
-//  4. Nothing beyond `head` is handed out, even if the journal has it already: the pipeline does
-//     not know of it yet.
+//  4. What is handed out beyond `head` comes from memory, and is not committed before AwaitDurable
+//     has said so. Nothing beyond it is read, even if the journal has it already: the pipeline
+//     does not know of it yet.
 //  5. Out of the common memory a feed holds no more than its part, and nothing while it is closed;
 //     what it reads takes no more than the lane's own share, and at most one slice of reading
 //     beyond it.
@@ -41,7 +42,7 @@ struct FeedLimits {
   size_t bytes_max = 0;  // Their bytes, but at least one event.
 };
 
-// Events of one lane that have become durable.
+// Events of one lane that are on their way to the disk.
 struct Arrival {
   uint64_t first_ordinal = 0;
   uint64_t last_ordinal = 0;
@@ -50,7 +51,7 @@ struct Arrival {
   std::vector<event::Accepted> events;  // Those there was memory for, in order; gaps allowed.
 };
 
-// One thread tells of arrivals, one takes; Stop and the questions are for any.
+// One thread tells what the journal does, one takes; Stop and the questions are for any.
 class Feed final {
  public:
   // The lane's events up to ordinal `head` are durable, all of them at offsets up to `head_offset`.
@@ -61,7 +62,11 @@ class Feed final {
   // For the journal's thread. Whether events are worth preparing, then the arrival itself; never
   // waits for the disk.
   bool IsHot() const;
-  void OnDurable(Arrival arrival);
+  void OnNumbered(Arrival arrival);
+  // All that was numbered is durable.
+  void OnDurable();
+  // What is numbered and not durable never will be, and nothing more will come.
+  void OnFailure();
 
   // For the lane's thread.
 
@@ -78,6 +83,12 @@ class Feed final {
   // Waits for events and moves them to `cut`, which is empty. UNAVAILABLE: the journal cannot be
   // read just now; nothing is skipped, ask again. REQUIRES: SeatAt was called.
   absl::StatusOr<Outcome> Next(std::vector<event::Accepted>* cut);
+
+  // Waits until everything up to `ordinal`, which was handed out, is durable. False if it never
+  // will be: the journal has failed or the feed is stopped. Then TakeBack removes from `cut` what
+  // is not durable, as if it had never been handed out.
+  bool AwaitDurable(uint64_t ordinal);
+  void TakeBack(std::vector<event::Accepted>* cut);
 
   // Closes: gives up the queue, and moves `cut` to the lane's own share, event by event the same.
   void GiveUp(std::vector<event::Accepted>* cut);
@@ -116,6 +127,9 @@ class Feed final {
   };
 
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsDecided() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return head_ >= awaited_ || failed_ || stopped_;
+  }
   bool IsStopped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_; }
   void Push(event::Accepted event, size_t charge) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Cut(std::vector<event::Accepted>* cut) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -136,10 +150,14 @@ class Feed final {
 
   mutable absl::Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool failed_ ABSL_GUARDED_BY(mu_) = false;  // The journal.
   bool look_ ABSL_GUARDED_BY(mu_) = false;
   bool open_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t head_ ABSL_GUARDED_BY(mu_);
   uint64_t head_offset_ ABSL_GUARDED_BY(mu_);
+  uint64_t numbered_ ABSL_GUARDED_BY(mu_);
+  uint64_t numbered_offset_ ABSL_GUARDED_BY(mu_);
+  uint64_t awaited_ ABSL_GUARDED_BY(mu_) = 0;  // By AwaitDurable.
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
   uint64_t handed_ ABSL_GUARDED_BY(mu_) = 0;
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mu_);

@@ -149,7 +149,15 @@ Lane::Then Lane::DeliverCut() {
       cut_accepted_at_ = cut_.front().accepted_at;
     }
     asked_at_ = clock_.Steady();
-    const absl::StatusOr<writer::Written> written = sink_->Write(cut_);
+    bool durable = true;
+    const absl::StatusOr<writer::Written> written = sink_->Write(cut_, [this, &durable] {
+      durable = feed_->AwaitDurable(cut_.back().ordinal);
+      return durable;
+    });
+    if (!durable) {
+      feed_->TakeBack(&cut_);
+      continue;
+    }
     if (!written.ok()) {
       if (!FailAndWait(written.status(), "lane cannot write its events")) return Then::kEnd;
       continue;

@@ -5,10 +5,12 @@
 //  1. The sink is handed rising ordinals, consecutive but for what the journal has lost, each after
 //     the seat's position (the feed's part: feed.h).
 //  2. After a failed attempt the next one is made with the same events, in the same cut, until the
-//     sink has settled them or has said that the seat is elsewhere.
+//     sink has settled them or has said that the seat is elsewhere. Only what a failed journal can
+//     no longer make durable is left out.
 //  3. A lane that fails with more than a quick retry holds nothing but that cut, in its own share
 //     of the memory: it cannot crowd out another.
 //  4. A fenced lane never writes again.
+//  5. Nothing is committed that is not durable. While the journal syncs, the rows are sent already.
 
 #pragma once
 

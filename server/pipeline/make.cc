@@ -16,8 +16,9 @@ class WriterSink final : public Sink {
   explicit WriterSink(Arguments&&... arguments) : writer_(std::forward<Arguments>(arguments)...) {}
 
   absl::Status Open() override { return writer_.Open(); }
-  absl::StatusOr<writer::Written> Write(absl::Span<const event::Accepted> events) override {
-    return writer_.Write(events);
+  absl::StatusOr<writer::Written> Write(absl::Span<const event::Accepted> events,
+                                        absl::FunctionRef<bool()> may_commit) override {
+    return writer_.Write(events, may_commit);
   }
   absl::StatusOr<writer::Written> Look() override { return writer_.Look(); }
   absl::StatusOr<writer::Written> PassOver(uint64_t position) override {

@@ -1,9 +1,10 @@
 // The pipeline put together: what is guarded by one lock, and which thread does what.
 //
-//   journal's thread   OnDurable: books, then lanes, then gateways
+//   journal's thread   OnNumbered: lanes, which may begin
+//                      OnDurable: books, then lanes, which may commit, then gateways
 //   a lane's thread    OnSeated, OnSettled, OnFenced: books, then gateways, then the journal's
-//   release the housekeeper    every second: gauges and what was put off; at once: what Attach has
-//   posted
+//                      release
+//   the housekeeper    every second: gauges and what was put off; at once: what Attach has posted
 //
 // Locks: release_mu_, then mu_. Under mu_ Streams may take its own; nothing else of this room is
 // locked under it, and no gateway, lane or sink is called.
@@ -54,6 +55,7 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
   void Stop() override;
 
  private:
+  void OnNumbered(absl::Span<const journal::Durable> group) override;
   void OnDurable(absl::Span<const journal::Durable> group) override;
   void OnFailure(const absl::Status& failure) override;
   void OnSeated(event::Lane lane, uint64_t position) override;
@@ -64,7 +66,6 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
   using Arrivals = std::array<std::unique_ptr<Arrival>, event::kLaneCount>;
 
   absl::Status Admit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void TellLanes(absl::Span<const journal::Durable> group);
   void Distribute(const journal::Durable& durable, Arrivals* arrivals);
   void PostMoved(const event::Id& producer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PostAllMoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -112,6 +113,8 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
   bool stopped_ ABSL_GUARDED_BY(stop_mu_) = false;
   base::Thread housekeeper_;
   absl::Time next_look_ = absl::InfiniteFuture();  // The housekeeper's own.
+  // The journal's thread's own: which lanes have events in the group that goes to the disk.
+  std::vector<event::Lane> numbered_lanes_;
 
   // By number; null for those not in use. Last: the lanes' events are counted in memory_.
   std::array<std::unique_ptr<Lane>, event::kLaneCount> lanes_;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -25,7 +26,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual absl::Status Open() = 0;
-  virtual absl::StatusOr<writer::Written> Write(absl::Span<const event::Accepted> events) = 0;
+  virtual absl::StatusOr<writer::Written> Write(absl::Span<const event::Accepted> events,
+                                                absl::FunctionRef<bool()> may_commit) = 0;
   virtual absl::StatusOr<writer::Written> Look() = 0;
   virtual absl::StatusOr<writer::Written> PassOver(uint64_t position) = 0;
   // REQUIRES: Open has succeeded.

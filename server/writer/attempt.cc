@@ -51,12 +51,15 @@ Attempt::Attempt(const WriterOptions& options, event::Lane lane, const statement
   batch_ = statement::Batch::Make(kind_, events, batch_options);
 }
 
-absl::Status Attempt::Run(Transaction& transaction) {
+absl::Status Attempt::Run(Transaction& transaction, absl::FunctionRef<bool()> may_commit) {
   HOLDFAST_RETURN_IF_ERROR(Move(transaction));
   if (!moved_) return absl::OkStatus();
   if (batch_ != nullptr) {
     HOLDFAST_RETURN_IF_ERROR(InsertRawRows(transaction));
     RefuseConflicts();
+  }
+  if (!may_commit()) return absl::CancelledError("the events may not be committed");
+  if (batch_ != nullptr) {
     for (const statement::Call& call : batch_->Counters()) {
       HOLDFAST_RETURN_IF_ERROR(transaction.ExecuteAll(call).status());
     }

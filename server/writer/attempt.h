@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -33,10 +34,10 @@ class Attempt {
   Attempt(const WriterOptions& options, event::Lane lane, const statement::LaneRow& from,
           absl::Span<const event::Accepted> events, const absl::Status* condemned, absl::Time now);
 
-  // Runs the statements. An error of verdict kReject is the fault of some event, but it is not
-  // known of which: run the attempt again with fewer. After any error the transaction must be
-  // rolled back.
-  absl::Status Run(Transaction& transaction);
+  // Runs the statements; `may_commit` as in LaneWriter::Write. An error of verdict kReject is the
+  // fault of some event, but it is not known of which: run the attempt again with fewer. After any
+  // error the transaction must be rolled back.
+  absl::Status Run(Transaction& transaction, absl::FunctionRef<bool()> may_commit);
 
   // Whether the lane was where `from` says. If not, nothing was written, and `found` is its row, or
   // nullopt if it is gone.

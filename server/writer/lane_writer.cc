@@ -178,15 +178,21 @@ absl::Status LaneWriter::CheckStatsUtcOffset(Transaction& transaction) {
                              theirs, ": start with STATS_UTC_OFFSET=", theirs));
 }
 
-absl::StatusOr<Written> LaneWriter::Write(absl::Span<const event::Accepted> events) {
+absl::StatusOr<Written> LaneWriter::Write(absl::Span<const event::Accepted> events,
+                                          absl::FunctionRef<bool()> may_commit) {
   HOLDFAST_CHECK(is_open());
   HOLDFAST_CHECK(!events.empty() && events.size() <= static_cast<size_t>(options_.rows_max));
   HOLDFAST_CHECK(HasRisingOrdinals(events, seat_->position));
-  known_head_ = std::max(known_head_, events.back().ordinal);
+  // Until then they may be lost, and with them the right to say that the journal has had them.
+  const auto is_known = [this, events, may_commit] {
+    if (!may_commit()) return false;
+    known_head_ = std::max(known_head_, events.back().ordinal);
+    return true;
+  };
   if (reopening_) return Reopen();
   while (true) {
     const size_t count = std::min(events.size(), batch_limit_);
-    absl::StatusOr<Written> written = WriteOnce(events.first(count), nullptr);
+    absl::StatusOr<Written> written = WriteOnce(events.first(count), is_known, nullptr);
     if (written.ok()) {
       batch_limit_ = std::min(batch_limit_ * 2, static_cast<size_t>(options_.rows_max));
       return written;
@@ -198,7 +204,7 @@ absl::StatusOr<Written> LaneWriter::Write(absl::Span<const event::Accepted> even
       continue;
     }
     const absl::Status reason = written.status();
-    written = WriteOnce(events.first(1), &reason);
+    written = WriteOnce(events.first(1), is_known, &reason);
     if (written.ok() || mysql::VerdictOf(written.status()) != Verdict::kReject) return written;
     return NowhereToPut(written.status());
   }
@@ -211,6 +217,7 @@ absl::Status LaneWriter::NowhereToPut(const absl::Status& reason) const {
 }
 
 absl::StatusOr<Written> LaneWriter::WriteOnce(absl::Span<const event::Accepted> events,
+                                              absl::FunctionRef<bool()> may_commit,
                                               const absl::Status* condemned) {
   const absl::Time started_at = clock_.Steady();
   const LaneRow from = ToRow(*seat_, options_.journal_id);
@@ -220,7 +227,7 @@ absl::StatusOr<Written> LaneWriter::WriteOnce(absl::Span<const event::Accepted> 
     HOLDFAST_ASSIGN_OR_RETURN(
         const std::unique_ptr<Transaction> transaction,
         Transaction::Begin(sessions_, clock_.Steady() + options_.rent_timeout));
-    absl::Status run = attempt.Run(*transaction);
+    absl::Status run = attempt.Run(*transaction, may_commit);
     // That condemns no event: once the quarantine takes it, its own table may take it, too.
     if (attempt.quarantine_rejects() && events.size() == 1) run = NowhereToPut(run);
     if (!run.ok()) return Fail(std::move(run));

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -115,9 +116,16 @@ class LaneWriter final {
   // One attempt to write `events`. After a failure the caller waits as the error's verdict asks
   // (mysql::VerdictOf) and calls again with the same events; kReject is never returned. A batch
   // whose COMMIT got no answer is settled by the next call, with the rejections that it had.
+  //
+  // `may_commit` is asked, and may wait, when the raw rows are in and before anything is locked
+  // that others want; if it says no nothing is written, and the answer is CANCELLED.
   // REQUIRES: is_open(); events not empty, at most rows_max, ordinals rising from above
   // seat().position.
-  absl::StatusOr<Written> Write(absl::Span<const event::Accepted> events);
+  absl::StatusOr<Written> Write(absl::Span<const event::Accepted> events,
+                                absl::FunctionRef<bool()> may_commit);
+  absl::StatusOr<Written> Write(absl::Span<const event::Accepted> events) {
+    return Write(events, [] { return true; });
+  }
 
   // Compares the row with the seat while there is nothing to write, and touches it, so that a
   // server which can no longer be written to is left. kCommitted, with `done` 0: it is as this
@@ -142,6 +150,7 @@ class LaneWriter final {
   };
 
   absl::StatusOr<Written> WriteOnce(absl::Span<const event::Accepted> events,
+                                    absl::FunctionRef<bool()> may_commit,
                                     const absl::Status* condemned);
   // The outage that one event is which neither its table nor the quarantine takes.
   absl::Status NowhereToPut(const absl::Status& reason) const;

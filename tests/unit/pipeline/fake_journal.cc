@@ -46,6 +46,11 @@ void FakeJournal::HoldBack(bool hold) {
   held_back_ = hold;
 }
 
+void FakeJournal::HoldSync(bool hold) {
+  absl::MutexLock lock(&mu_);
+  hold_sync_ = hold;
+}
+
 void FakeJournal::Fail(const absl::Status& failure) {
   absl::MutexLock lock(&mu_);
   failure_ = failure;
@@ -149,6 +154,13 @@ void FakeJournal::Run() {
         queue_.clear();
       }
     }
+    if (failure.ok()) {
+      listener_->OnNumbered(group);
+      absl::MutexLock lock(&mu_);
+      mu_.Await(absl::Condition(this, &FakeJournal::MaySync));
+      failure_told_ = !failure_.ok();
+      failure = failure_;
+    }
     if (!failure.ok()) return listener_->OnFailure(failure);
     listener_->OnDurable(group);
   }
@@ -222,6 +234,7 @@ void FakeJournal::Stop() {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
     held_back_ = false;
+    hold_sync_ = false;
   }
   if (thread_.joinable()) thread_.join();
 }

@@ -25,7 +25,8 @@ class FakeJournal final : public journal::Journal {
   ~FakeJournal() override;
 
   // What a test does to it.
-  void HoldBack(bool hold);                // Nothing becomes durable while held back.
+  void HoldBack(bool hold);                // Nothing is numbered while held back.
+  void HoldSync(bool hold);                // What is numbered does not become durable.
   void Fail(const absl::Status& failure);  // As after a failed sync.
   void SetRoom(bool room);
   void RefuseReads(bool refuse);                   // The disk cannot be read just now.
@@ -62,6 +63,7 @@ class FakeJournal final : public journal::Journal {
   journal::Durable MakeDurable(const std::shared_ptr<const event::Batch>& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool MaySync() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !hold_sync_ || !failure_.ok(); }
 
   journal::LanePositions recovered_heads_{};
   journal::Listener* listener_ = nullptr;
@@ -70,6 +72,7 @@ class FakeJournal final : public journal::Journal {
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool held_back_ ABSL_GUARDED_BY(mu_) = false;
+  bool hold_sync_ ABSL_GUARDED_BY(mu_) = false;
   bool room_ ABSL_GUARDED_BY(mu_) = true;
   bool refuse_reads_ ABSL_GUARDED_BY(mu_) = false;
   bool failure_told_ ABSL_GUARDED_BY(mu_) = false;

@@ -41,10 +41,15 @@ class FakeLaneSink final : public pipeline::Sink {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<writer::Written> Write(absl::Span<const event::Accepted> events) override {
+  absl::StatusOr<writer::Written> Write(absl::Span<const event::Accepted> events,
+                                        absl::FunctionRef<bool()> may_commit) override {
+    {
+      absl::MutexLock lock(&database_->mu_);
+      Note(events, &database_->tables_[lane_]);
+    }
+    if (!may_commit()) return absl::CancelledError("the events may not be committed");
     absl::MutexLock lock(&database_->mu_);
     Table& table = database_->tables_[lane_];
-    Note(events, &table);
     database_->mu_.Await(absl::Condition(
         +[](Table* waited_for) { return !waited_for->blocked; }, &table));
     if (FailsNow(&table)) return FailureOf(table);

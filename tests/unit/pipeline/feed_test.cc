@@ -81,7 +81,8 @@ class FeedTest : public testing::Test {
       arrival.events.push_back({durable.first_offset + i, durable.ordinals[i], owner->producer,
                                 item.sequence, owner->accepted_at, item.bytes, owner});
     }
-    feed_->OnDurable(std::move(arrival));
+    feed_->OnNumbered(std::move(arrival));
+    feed_->OnDurable();
   }
 
   // The next cut's ordinals; every event is what was sent.

@@ -69,6 +69,51 @@ TEST_F(PipelineTest, NothingIsAcknowledgedAsCommittedBeforeItsLaneHasSettledIt) 
   pipeline_->Detach(kProducer, &observer);
 }
 
+TEST_F(PipelineTest, WhileTheJournalSyncsItsEventsAreOnTheirWayAndNothingIsAcknowledged) {
+  journal_.HoldSync(true);
+  Start();
+  FakeObserver observer;
+  pipeline_->Attach(kProducer, &observer);
+  ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 1, "um")));
+  EXPECT_TRUE(database_.AwaitAttempts(kUsageLane, 1));
+  EXPECT_TRUE(database_.AwaitAttempts(kMessageLane, 1));
+  EXPECT_EQ(observer.journaled(), 0u);
+  EXPECT_EQ(database_.position(kUsageLane), 0u);
+  journal_.HoldSync(false);
+  EXPECT_TRUE(observer.AwaitCommitted(2));
+  EXPECT_EQ(database_.attempts(kUsageLane).size(), 1u);
+  ExpectWhole(kUsageLane, 1);
+  ExpectWhole(kMessageLane, 1);
+  EXPECT_FALSE(observer.broke_a_promise());
+  pipeline_->Detach(kProducer, &observer);
+}
+
+TEST_F(PipelineTest, WhatAFailedSyncTakesAwayWasNeverCommitted) {
+  Start();
+  FakeObserver observer;
+  pipeline_->Attach(kProducer, &observer);
+  database_.Block(kUsageLane, true);
+  ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 1, "u")));
+  EXPECT_TRUE(database_.AwaitAttempts(kUsageLane, 1));
+  ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 2, "u")));
+  EXPECT_TRUE(observer.AwaitJournaled(2));
+  journal_.HoldSync(true);
+  ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 3, "um")));
+  EXPECT_TRUE(database_.AwaitAttempts(kMessageLane, 1));
+  database_.Block(kUsageLane, false);
+  // The second, which is durable, and the third, which is not, in one transaction.
+  EXPECT_TRUE(database_.AwaitAttempts(kUsageLane, 2));
+  journal_.Fail(absl::InternalError("fdatasync: input/output error"));
+  EXPECT_TRUE(observer.AwaitEnd());
+  EXPECT_TRUE(
+      pipeline_->Drain(base::SystemClock().Steady() + absl::Seconds(60), [] { return false; }));
+  pipeline_->Stop();
+  ExpectWhole(kUsageLane, 2);
+  ExpectWhole(kMessageLane, 0);
+  EXPECT_FALSE(observer.broke_a_promise());
+  pipeline_->Detach(kProducer, &observer);
+}
+
 TEST_F(PipelineTest, ABatchOfRefusedEventsIsAcknowledgedToo) {
   Start();
   FakeObserver observer;

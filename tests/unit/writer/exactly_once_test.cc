@@ -45,6 +45,22 @@ TEST_F(ExactlyOnceTest, ABatchLandsInItsTablesAndMovesItsLane) {
   EXPECT_EQ(Committed(), 3);
 }
 
+TEST_F(ExactlyOnceTest, ABatchThatMayNotBeCommittedLeavesNothingBehind) {
+  const auto writer = OpenWriter(kUsageLane);
+  AddUsage(3);
+  const auto written = writer->Write(events_.all(), [this] {
+    EXPECT_EQ(database_.statements("usage_records"), 1u) << "the rows are not sent yet";
+    EXPECT_EQ(database_.statements("usage_stats"), 0u) << "counters are locked already";
+    return false;
+  });
+  EXPECT_TRUE(absl::IsCancelled(written.status())) << written.status();
+  EXPECT_EQ(database_.Count("usage_records"), 0u);
+  EXPECT_EQ(Row().position, 0u);
+  EXPECT_EQ(writer->seat().position, 0u);
+  ASSERT_OK(writer->Write(events_.all()));
+  EXPECT_EQ(Requests(), 3u);
+}
+
 TEST_F(ExactlyOnceTest, ALostAnswerToACommitThatHappenedIsSettledByRunningAgain) {
   const auto writer = OpenWriter(kUsageLane);
   AddUsage(3);
