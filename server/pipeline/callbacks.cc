@@ -155,6 +155,13 @@ void PipelineImpl::ReleaseSettled() {
   journal_.Release(positions, seen_at);
 }
 
+// What held it up is over, most likely for all: the others need not wait out what they have drawn.
+void PipelineImpl::OnRecovered(event::Lane recovered) {
+  for (const event::Lane lane : lane_numbers_) {
+    if (lane != recovered) lanes_[lane]->Hurry();
+  }
+}
+
 void PipelineImpl::OnFenced(event::Lane lane) {
   absl::MutexLock lock(&mu_);
   progress_.OnFenced(lane);

@@ -363,7 +363,8 @@ void Lane::Log(Verdict verdict, const absl::Status& failure, absl::string_view w
 
 void Lane::Succeed() {
   if (retry_.failures() == 0) return;
-  if (logged_.has_value()) {
+  const bool recovered = logged_.has_value();
+  if (recovered) {
     base::LogInfo("lane moves again", {{"lane", name_}, {"failures", retry_.failures()}});
   }
   retry_.Reset();
@@ -373,6 +374,7 @@ void Lane::Succeed() {
     feed_->Resume();
   }
   Enter(LaneState::kBusy, "");
+  if (recovered) listener_->OnRecovered(number_);
 }
 
 void Lane::Enter(LaneState state, std::string reason) {

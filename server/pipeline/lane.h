@@ -53,6 +53,8 @@ class LaneListener {
   // The database says that the lane stands at `position`, which may be lower than what was settled.
   virtual void OnSeated(event::Lane lane, uint64_t position) = 0;
   virtual void OnSettled(const Settled& settled) = 0;
+  // It moves again after failures that were more than a quick retry.
+  virtual void OnRecovered(event::Lane lane) = 0;
   // It will not write again.
   virtual void OnFenced(event::Lane lane) = 0;
 };

@@ -3,7 +3,7 @@
 //   journal's thread   OnNumbered: lanes, which may begin
 //                      OnDurable: books, then lanes, which may commit, then gateways
 //   a lane's thread    OnSeated, OnSettled, OnFenced: books, then gateways, then the journal's
-//                      release
+//                      release; OnRecovered: the other lanes
 //   the housekeeper    every second: gauges and what was put off; at once: what Attach has posted
 //
 // Locks: release_mu_, then mu_. Under mu_ Streams may take its own; nothing else of this room is
@@ -60,6 +60,7 @@ class PipelineImpl final : public Pipeline, private journal::Listener, private L
   void OnFailure(const absl::Status& failure) override;
   void OnSeated(event::Lane lane, uint64_t position) override;
   void OnSettled(const Settled& settled) override;
+  void OnRecovered(event::Lane lane) override;
   void OnFenced(event::Lane lane) override;
 
   // The events of a group for each lane that got any.

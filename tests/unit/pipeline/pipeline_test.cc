@@ -387,6 +387,24 @@ TEST_F(PipelineTest, AJournalThatFailsEndsStreamsAndCallersWithDataLossAndDelive
   pipeline_->Detach(kOther, &late);
 }
 
+TEST_F(PipelineTest, ALaneThatMovesAgainEndsTheWaitsOfTheOthers) {
+  options_.retry.outage_wait_max = absl::Hours(10'000);
+  Start();
+  FakeObserver observer;
+  pipeline_->Attach(kProducer, &observer);
+  ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 1, "um")));
+  EXPECT_TRUE(observer.AwaitCommitted(2));
+  database_.Fail(kMessageLane, flow::Verdict::kOutage);
+  database_.Fail(kUsageLane, flow::Verdict::kReconnect);
+  ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 3, "um")));
+  EXPECT_TRUE(AwaitState(kMessageLane, LaneState::kStopped));
+  EXPECT_TRUE(database_.AwaitAttempts(kUsageLane, 3));
+  database_.Heal(kMessageLane);
+  database_.Heal(kUsageLane);
+  EXPECT_TRUE(observer.AwaitCommitted(4));
+  pipeline_->Detach(kProducer, &observer);
+}
+
 TEST_F(PipelineTest, StoppingAnswersEverybodyAndMayBeRepeated) {
   database_.Fail(kUsageLane, flow::Verdict::kReconnect);
   Start();
