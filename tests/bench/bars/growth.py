@@ -1,8 +1,10 @@
 """Bar 11: what an event costs as the work grows, beyond what the table's own growth costs a writer
 without the daemon.
 
-Two databases grow side by side, slice by slice: one by the in-process writer, one through the
-daemon. What is compared is the ratio of their costs, at each size of the table.
+At the points that begin on empty tables there are two databases, one for the in-process writer and
+one for the daemon. Between them, as the table grows to its largest, both write to the same table in
+turns, slice by slice, so that both meet it at the same size and in the same state, and it has to be
+filled only once. What is compared is the ratio of their costs, at each point.
 """
 
 import time
@@ -14,7 +16,7 @@ WAYS = ("in-process", "end-to-end")
 
 
 class _Grower:
-    """The two databases, and how many events each has."""
+    """The two databases, and what each has."""
 
     def __init__(self, stage):
         self.stage = stage
@@ -27,26 +29,34 @@ class _Grower:
         self.accepted = 0
 
     def clear(self):
-        self.stage.empty()
-        self.stage.empty("growth")
-        self.expected = {}
+        for schema in ("holdfast", "growth"):
+            self.stage.empty(schema)
+            self.expected[schema] = {}
 
-    def slice(self, events, keys):
-        """The same events into both; returns seconds for each event, by way."""
-        stage, costs = self.stage, {}
-        flags = stage.flags(events, keys=keys, target=self.daemon.target)
-        for way in WAYS:
-            schema = "growth" if way == "in-process" else "holdfast"
-            measured = program.measure(way, **flags, database=schema)
-            costs[way] = measured["seconds"] / events
-        self.expected = audits.add(self.expected, measured["expected"])
-        self.accepted += events
-        return costs
+    def _write(self, way, schema, flags):
+        """Returns seconds for each event."""
+        measured = program.measure(way, **flags, database=schema)
+        self.expected[schema] = audits.add(self.expected[schema], measured["expected"])
+        if way == "end-to-end":
+            self.accepted += flags["events"]
+        return measured["seconds"] / flags["events"]
+
+    def apart(self, events, keys):
+        """The same events into both databases; returns seconds for each event, by way."""
+        flags = self.stage.flags(events, keys=keys, target=self.daemon.target)
+        return {way: self._write(way, schema, flags)
+                for way, schema in zip(WAYS, ("growth", "holdfast"), strict=True)}
+
+    def together(self, events, keys, turned):
+        """Half of so many events by each way into one table, the daemon first if `turned`."""
+        return {way: self._write(way, "holdfast", self.stage.flags(
+                    events // 2, keys=keys, target=self.daemon.target))
+                for way in (reversed(WAYS) if turned else WAYS)}
 
     def audit(self):
         audits.books(self.daemon, self.accepted)
-        for schema in ("holdfast", "growth"):
-            audits.usage(self.stage.database, self.expected, schema)
+        for schema, expected in self.expected.items():
+            audits.usage(self.stage.database, expected, schema)
 
     def close(self):
         self.stage.drop(self.daemon)
@@ -72,7 +82,7 @@ def _sizes(stage, grower, runs):
     costs = []
     for _ in range(stage.rounds):
         grower.clear()
-        costs.append(grower.slice(small, keys))
+        costs.append(grower.apart(small, keys))
         grower.audit()
     points = [_point(f"{small} events", costs, runs)]
     curve = [[small, points[0]["in-process"], points[0]["end-to-end"]]]
@@ -82,7 +92,7 @@ def _sizes(stage, grower, runs):
         costs = []
         while done < until and time.monotonic() < deadline:
             events = min(step, until - done)
-            costs.append(grower.slice(events, keys))
+            costs.append(grower.together(events, keys, turned=len(costs) % 2 == 1))
             done += events
             curve.append([done, *(round(costs[-1][way] * 1e6, 3) for way in WAYS)])
         grower.audit()
@@ -100,7 +110,7 @@ def _keys(stage, grower, runs):
     for _ in range(stage.rounds):
         for keys in spreads:
             grower.clear()
-            costs[keys].append(grower.slice(size, keys))
+            costs[keys].append(grower.apart(size, keys))
             grower.audit()
     return [_point(f"{keys} keys", costs[keys], runs) for keys in spreads]
 
