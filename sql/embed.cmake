@@ -1,4 +1,4 @@
-# Writes OUTPUT, a C++ source with the text of each of FILES. Run by sql/CMakeLists.txt.
+# Writes OUTPUT, a C++ source with the text of each of FILES and of GRANTS. Run by sql/CMakeLists.txt.
 
 set(TEXT "#include \"sql/migrations.h\"\n\nnamespace holdfast::sql {\n\nconst std::vector<Migration>& Migrations() {\n  static const auto* const migrations = new std::vector<Migration>{\n")
 foreach(FILE ${FILES})
@@ -8,5 +8,7 @@ foreach(FILE ${FILES})
   file(READ ${FILE} SQL)
   string(APPEND TEXT "      {${VERSION}, \"${NAME}\", R\"sql(${SQL})sql\"},\n")
 endforeach()
-string(APPEND TEXT "  };\n  return *migrations;\n}\n\n}  // namespace holdfast::sql\n")
+string(APPEND TEXT "  };\n  return *migrations;\n}\n\n")
+file(READ ${GRANTS} SQL)
+string(APPEND TEXT "const char* Grants() {\n  return R\"sql(${SQL})sql\";\n}\n\n}  // namespace holdfast::sql\n")
 file(WRITE ${OUTPUT} "${TEXT}")

@@ -16,6 +16,12 @@ GRANT SELECT, INSERT, UPDATE ON gateway_db.usage_records TO 'holdfast'@'%';
 GRANT SELECT, INSERT, UPDATE ON gateway_db.usage_stats TO 'holdfast'@'%';
 GRANT SELECT, INSERT, UPDATE ON gateway_db.message TO 'holdfast'@'%';
 
+-- Not needed, and worth it where `holdfast doctor` is to say who holds locks: these show what other
+-- accounts' sessions do, the second on MySQL.
+--
+--   GRANT PROCESS ON *.* TO 'holdfast'@'%';
+--   GRANT SELECT ON performance_schema.* TO 'holdfast'@'%';
+
 -- The account for `holdfastd --migrate`. DROP is for renaming the tables of an earlier gateway.
 --
 --   CREATE USER 'holdfast_migrate'@'%' IDENTIFIED BY '...' REQUIRE SSL;

@@ -1,4 +1,5 @@
-// The numbered migrations of this folder, embedded in the binary. Applied by `holdfastd --migrate`.
+// The numbered migrations of this folder, embedded in the binary and applied by `holdfastd
+// --migrate`; and the grants that go with them.
 
 #pragma once
 
@@ -15,5 +16,9 @@ struct Migration {
 
 // In the order of their versions. Lives for the whole process.
 const std::vector<Migration>& Migrations();
+
+// The text of grants.sql: what the accounts may do, for a database "gateway_db" and accounts
+// 'holdfast' and 'holdfast_migrate'. `holdfast doctor` compares with it.
+const char* Grants();
 
 }  // namespace holdfast::sql

@@ -1,6 +1,7 @@
 // The one table of the tool's commands, in the order of the overview.
 
 #include "client/cli/command.h"
+#include "client/cli/doctor_command.h"
 #include "client/cli/health_command.h"
 #include "client/cli/send_command.h"
 #include "client/cli/status_command.h"
@@ -14,6 +15,7 @@ const std::vector<const Command*>& Commands() {
       // What the daemon is doing
       &StatusCommand(),
       &HealthCommand(),
+      &DoctorCommand(),
   };
   return commands;
 }

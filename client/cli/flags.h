@@ -18,6 +18,8 @@ namespace holdfast::client {
 enum ExitCode : int {
   kExitOk = 0,
   kExitRejected = 1,      // Done, but something was not accepted.
+  kExitWarnings = 1,      // Done, and something could be better: a diagnosis.
+  kExitProblems = 2,      // Done, and something is wrong: a diagnosis.
   kExitUsage = 64,        // The arguments are wrong.
   kExitNoInput = 66,      // The file cannot be read.
   kExitUnavailable = 69,  // The daemon could not be reached.

@@ -1,5 +1,6 @@
 #include "server/admin/admin_service.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 
+#include "server/admin/state_findings.h"
 #include "server/admin/status.h"
 #include "server/base/log.h"
 #include "server/writer/quarantine_list.h"
@@ -21,6 +23,10 @@ using google::protobuf::util::TimeUtil;
 
 // Questions to the database that wait for one another.
 constexpr size_t kWaitingMax = 8;
+
+// A diagnosis takes no longer than this, and leaves its caller this much to hear of it.
+constexpr absl::Duration kDiagnosisMax = absl::Seconds(60);
+constexpr absl::Duration kToAnswer = absl::Milliseconds(500);
 
 // How long an operator waits for a connection from the pool.
 constexpr absl::Duration kSessionWait = absl::Seconds(5);
@@ -72,7 +78,11 @@ void Describe(const writer::QuarantinePage& page, v1::ListQuarantineResponse* re
 }  // namespace
 
 AdminService::AdminService(DaemonView& daemon, mysql::SessionSource& sessions, base::Clock& clock)
-    : daemon_(daemon), sessions_(sessions), clock_(clock), background_(kWaitingMax) {}
+    : daemon_(daemon),
+      sessions_(sessions),
+      clock_(clock),
+      background_(kWaitingMax),
+      diagnoses_(1) {}
 
 grpc::ServerUnaryReactor* AdminService::GetStatus(grpc::CallbackServerContext* context,
                                                   const v1::GetStatusRequest* /*request*/,
@@ -138,6 +148,25 @@ grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* conte
       TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(daemon_.Facts().drain_timeout));
   daemon_.Drain();
   return Answer(context, grpc::Status::OK);
+}
+
+grpc::ServerUnaryReactor* AdminService::Diagnose(grpc::CallbackServerContext* context,
+                                                 const v1::DiagnoseRequest* request,
+                                                 v1::DiagnoseResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const absl::Duration left = absl::FromChrono(context->deadline()) - clock_.Now() - kToAnswer;
+  const absl::Time deadline = clock_.Steady() + std::min(left, kDiagnosisMax);
+  const bool probe_only = request->probe_only();
+  const bool runs = diagnoses_.TryRun([this, probe_only, deadline, reactor, response] {
+    *response = daemon_.Diagnose(probe_only, deadline);
+    if (!probe_only) AddState(daemon_, response);
+    reactor->Finish(grpc::Status::OK);
+  });
+  if (!runs) {
+    reactor->Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                 "another diagnosis is under way; try again"));
+  }
+  return reactor;
 }
 
 }  // namespace holdfast::admin

@@ -33,12 +33,16 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context,
                                   const v1::DrainRequest* request,
                                   v1::DrainResponse* response) override;
+  grpc::ServerUnaryReactor* Diagnose(grpc::CallbackServerContext* context,
+                                     const v1::DiagnoseRequest* request,
+                                     v1::DiagnoseResponse* response) override;
 
  private:
   DaemonView& daemon_;
   mysql::SessionSource& sessions_;
   base::Clock& clock_;
   Background background_;
+  Background diagnoses_;
 };
 
 }  // namespace holdfast::admin

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
+#include "holdfast/v1/admin.pb.h"
 #include "server/mysql/pool.h"
 #include "server/pipeline/pipeline.h"
 
@@ -21,7 +22,7 @@ struct DaemonFacts {
   absl::Duration drain_timeout;
 };
 
-// Thread-safe. None of these waits for the database.
+// Thread-safe. None of these but Diagnose waits for the database.
 class DaemonView {
  public:
   virtual ~DaemonView() = default;
@@ -35,6 +36,10 @@ class DaemonView {
   // Goes through the real gRPC listener, as a gateway does. Waits for the answer, a few seconds at
   // most.
   virtual absl::Status Probe() = 0;
+
+  // Looks into all that the daemon depends on; `probe_only`: only for the probe that was sent. What
+  // it is waiting for at `deadline` (steady clock) may take a few seconds longer.
+  virtual v1::DiagnoseResponse Diagnose(bool probe_only, absl::Time deadline) = 0;
 
   // Starts the same orderly end as SIGTERM; returns at once.
   virtual void Drain() = 0;

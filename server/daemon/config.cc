@@ -36,6 +36,7 @@ struct Flags {
 std::optional<Command> CommandOf(absl::string_view flag) {
   if (flag == "check_config") return Command::kCheckConfig;
   if (flag == "migrate") return Command::kMigrate;
+  if (flag == "diagnose") return Command::kDiagnose;
   if (flag == "help") return Command::kHelp;
   if (flag == "version") return Command::kVersion;
   return std::nullopt;
@@ -44,7 +45,7 @@ std::optional<Command> CommandOf(absl::string_view flag) {
 std::string FlagOf(const Setting& setting) { return absl::AsciiStrToLower(setting.name); }
 
 std::string UnknownFlag(absl::string_view flag) {
-  std::vector<std::string> known = {"check_config", "migrate", "help", "version"};
+  std::vector<std::string> known = {"check_config", "migrate", "diagnose", "help", "version"};
   for (const Setting& setting : Settings()) known.push_back(FlagOf(setting));
   const std::string nearest = NearestOf(flag, known);
   return absl::StrCat(

@@ -42,7 +42,7 @@ struct Config {
 };
 
 // What the command line asks for.
-enum class Command { kServe, kCheckConfig, kMigrate, kHelp, kVersion };
+enum class Command { kServe, kCheckConfig, kMigrate, kDiagnose, kHelp, kVersion };
 
 enum class Source { kDefault, kEnvironment, kFlag };
 

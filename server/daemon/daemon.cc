@@ -12,6 +12,8 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/daemon/deadline_guard.h"
+#include "server/daemon/diagnose.h"
+#include "server/diagnosis/diagnosis.h"
 
 namespace holdfast::daemon {
 namespace {
@@ -208,6 +210,13 @@ absl::Status Daemon::Probe() {
   }
   if (server == nullptr) return absl::UnavailableError("the daemon is starting");
   return server->Probe(kProbeTimeout);
+}
+
+v1::DiagnoseResponse Daemon::Diagnose(bool probe_only, absl::Time deadline) {
+  diagnosis::Options options = DiagnosisOptions(config_);
+  options.is_daemon = true;
+  return probe_only ? diagnosis::DiagnoseProbe(options, deadline, clock_)
+                    : diagnosis::Diagnose(options, deadline, clock_);
 }
 
 }  // namespace holdfast::daemon

@@ -56,6 +56,7 @@ class Daemon final : private admin::DaemonView {
   mysql::CircuitStatus Circuit() const override { return pool_->Circuit(); }
   void ResetCircuit() override { pool_->ResetCircuit(); }
   absl::Status Probe() override;
+  v1::DiagnoseResponse Diagnose(bool probe_only, absl::Time deadline) override;
 
   absl::Status OpenJournal();
   absl::Status StartPipeline();

@@ -11,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/daemon/config.h"
 #include "server/daemon/daemon.h"
+#include "server/daemon/diagnose.h"
 #include "server/daemon/exit_code.h"
 #include "server/daemon/migrate.h"
 #include "server/daemon/process.h"
@@ -33,6 +34,7 @@ ExitCode Run(const Config& config) {
 
 ExitCode Main(const std::vector<std::string>& flags) {
   const absl::StatusOr<Reading> reading = ReadConfig(flags, ProcessEnvironment());
+  if (AsksForDiagnosis(flags)) return Diagnose(reading);
   if (!reading.ok()) {
     std::fputs(absl::StrCat(std::string(reading.status().message()), "\n").c_str(), stderr);
     return absl::IsNotFound(reading.status()) ? kExitUsage : kExitConfiguration;

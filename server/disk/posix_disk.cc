@@ -1,6 +1,5 @@
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -21,6 +20,7 @@
 #include "server/base/status_macros.h"
 #include "server/disk/buffer.h"
 #include "server/disk/disk.h"
+#include "server/disk/file_system.h"
 
 namespace holdfast::disk {
 namespace {
@@ -324,10 +324,8 @@ absl::StatusOr<std::unique_ptr<Disk>> OpenPosixDisk(const std::string& folder) {
   }
   struct statfs status {};
   if (fstatfs(fd.get(), &status) < 0) return SystemError("statfs", folder, errno);
-  const bool is_volatile = status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC ||
-                           status.f_type == OVERLAYFS_SUPER_MAGIC;
   return std::make_unique<PosixDisk>(folder, std::move(fd), std::move(lock),
-                                     is_volatile ? Persistence::kVolatile : Persistence::kDurable);
+                                     FileSystemOf(status.f_type).persistence);
 }
 
 }  // namespace holdfast::disk

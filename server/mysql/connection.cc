@@ -85,9 +85,19 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const DatabaseOptio
                                                              absl::Duration connect_timeout,
                                                              base::Clock& clock,
                                                              metrics::Metrics& metrics) {
+  std::unique_ptr<Connection> connection;
+  HOLDFAST_ASSIGN_OR_RETURN(connection, Login(options, endpoint, connect_timeout, clock, metrics));
+  HOLDFAST_RETURN_IF_ERROR(connection->SetUp());
+  return connection;
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Login(const DatabaseOptions& options,
+                                                              const Endpoint& endpoint,
+                                                              absl::Duration connect_timeout,
+                                                              base::Clock& clock,
+                                                              metrics::Metrics& metrics) {
   auto connection = absl::WrapUnique(new Connection(options, clock, metrics));
   HOLDFAST_RETURN_IF_ERROR(connection->Connect(endpoint, connect_timeout));
-  HOLDFAST_RETURN_IF_ERROR(connection->SetUp());
   return connection;
 }
 

@@ -37,7 +37,16 @@ class Connection final : public Session {
                                                           absl::Duration connect_timeout,
                                                           base::Clock& clock,
                                                           metrics::Metrics& metrics);
+  // Connects, and no more: what a diagnosis begins with. Nothing is set up or known yet.
+  static absl::StatusOr<std::unique_ptr<Connection>> Login(const DatabaseOptions& options,
+                                                           const Endpoint& endpoint,
+                                                           absl::Duration connect_timeout,
+                                                           base::Clock& clock,
+                                                           metrics::Metrics& metrics);
   ~Connection() override;
+
+  // What Open does after Login: sets the session up and reads back that it is so.
+  absl::Status SetUp();
 
   absl::Status Begin() override;
   absl::Status Commit() override;
@@ -63,6 +72,7 @@ class Connection final : public Session {
   absl::Status KillConnection(uint64_t connection_id);
 
   const ServerFacts& facts() const { return facts_; }
+  Dialect dialect() const { return dialect_; }
 
   // Between Begin and the Commit or Rollback that succeeded.
   bool in_transaction() const { return in_transaction_; }
@@ -80,7 +90,6 @@ class Connection final : public Session {
   Connection(const DatabaseOptions& options, base::Clock& clock, metrics::Metrics& metrics);
 
   absl::Status Connect(const Endpoint& endpoint, absl::Duration timeout);
-  absl::Status SetUp();
   absl::StatusOr<uint64_t> ExecuteText(const Statement& statement, const Rows& rows, size_t first,
                                        size_t count);
   // Sends `sql_`, or `sql`. The calls' ends: `Finish` counts, logs what was slow, and makes the

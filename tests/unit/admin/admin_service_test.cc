@@ -73,6 +73,15 @@ class AdminServiceTest : public testing::Test {
     v1::ResetCircuitResponse response;
     return stub_->ResetCircuit(&context, request, &response);
   }
+  v1::DiagnoseResponse Diagnose(bool probe_only) {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::DiagnoseRequest request;
+    request.set_probe_only(probe_only);
+    v1::DiagnoseResponse response;
+    EXPECT_TRUE(stub_->Diagnose(&context, request, &response).ok());
+    return response;
+  }
   grpc::Status GetStatus(v1::GetStatusResponse* response) {
     grpc::ClientContext context;
     SetDeadline(context);
@@ -154,6 +163,23 @@ TEST_F(AdminServiceTest, OnlyTheCircuitOfThatNameIsReset) {
   ASSERT_EQ(circuits.circuits_size(), 1);
   EXPECT_EQ(circuits.circuits(0).name(), "mysql");
   EXPECT_EQ(circuits.circuits(0).state(), v1::CIRCUIT_STATE_CLOSED);
+}
+
+TEST_F(AdminServiceTest, ADiagnosisIsOfWhatTheDaemonDependsOnAndOfItsState) {
+  daemon_.diagnosis.add_findings()->set_check("dns");
+  v1::DiagnoseResponse response = Diagnose(false);
+  ASSERT_GE(response.findings_size(), 2);
+  EXPECT_EQ(response.findings(0).check(), "dns");
+  EXPECT_EQ(response.findings(1).check(), "readiness");
+  EXPECT_EQ(daemon_.diagnoses, 1);
+  EXPECT_EQ(daemon_.probes_sought, 0);
+}
+
+TEST_F(AdminServiceTest, WhoAsksForTheProbeHearsOfTheProbeAlone) {
+  daemon_.diagnosis.add_findings()->set_check("read back");
+  EXPECT_EQ(Diagnose(true).findings_size(), 1);
+  EXPECT_EQ(daemon_.diagnoses, 0);
+  EXPECT_EQ(daemon_.probes_sought, 1);
 }
 
 TEST_F(AdminServiceTest, ADrainBeginsAndSaysHowLongItMayTake) {

@@ -29,6 +29,10 @@ class FakeDaemonView final : public admin::DaemonView {
     ++probes;
     return probe;
   }
+  v1::DiagnoseResponse Diagnose(bool probe_only, absl::Time /*deadline*/) override {
+    ++(probe_only ? probes_sought : diagnoses);
+    return diagnosis;
+  }
   void Drain() override { ++drains; }
 
   admin::DaemonFacts facts;
@@ -36,9 +40,12 @@ class FakeDaemonView final : public admin::DaemonView {
   mysql::DatabaseStatus database;
   mysql::CircuitStatus circuit;
   absl::Status probe;
+  v1::DiagnoseResponse diagnosis;
   std::atomic<int> resets = 0;
   std::atomic<int> probes = 0;
   std::atomic<int> drains = 0;
+  std::atomic<int> diagnoses = 0;
+  std::atomic<int> probes_sought = 0;
 };
 
 }  // namespace holdfast::test

@@ -189,6 +189,7 @@ TEST(ConfigTest, AnUnknownFlagIsAUsageErrorWithAGuess) {
   EXPECT_THAT(ReadConfig({"--mysql_host"}, {}), StatusIs(kUsage, HasSubstr("needs a value")));
   EXPECT_THAT(ReadConfig({"--debug", "--debug"}, {}), StatusIs(kUsage, HasSubstr("given twice")));
   EXPECT_THAT(ReadConfig({"--help=1"}, {}), StatusIs(kUsage, HasSubstr("takes no value")));
+  EXPECT_THAT(ReadConfig({"--migrate", "--diagnose"}, {}), StatusIs(kUsage, HasSubstr("alone")));
   EXPECT_THAT(ReadConfig({"--migrate", "--check_config"}, {}),
               StatusIs(kUsage, HasSubstr("stands alone")));
 }
