@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
@@ -65,6 +66,10 @@ void ReadLine(absl::string_view line, WantedTable* table) {
     column.name = std::string(words[0]);
     column.type = absl::AsciiStrToLower(words[1]);
     if (words.size() > 2 && words[2] == "UNSIGNED") column.type += " unsigned";
+    const absl::string_view definition =
+        line.substr(words[0].size(), line.find(" COMMENT ") - words[0].size());
+    column.definition = absl::StrJoin(
+        absl::StrSplit(absl::StripSuffix(definition, ","), ' ', absl::SkipEmpty()), " ");
     column.capacity = CapacityOf(column.type, 0);
     column.is_filled = absl::StrContains(line, "DEFAULT CURRENT_TIMESTAMP") ||
                        absl::StrContains(line, "AUTO_INCREMENT");

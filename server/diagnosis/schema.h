@@ -23,7 +23,8 @@ Capacity CapacityOf(absl::string_view type, uint64_t octets);
 
 struct WantedColumn {
   std::string name;
-  std::string type;
+  std::string type;        // "varbinary(500)"
+  std::string definition;  // "VARBINARY(500) NOT NULL DEFAULT ''"
   Capacity capacity;
   // The server fills it (DEFAULT CURRENT_TIMESTAMP): no statement of ours names it.
   bool is_filled = false;

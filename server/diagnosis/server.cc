@@ -34,7 +34,7 @@ void JudgeVersion(const Variables& server, mysql::Dialect dialect, Findings* fin
   const std::string version = TextOf(server, "@@version");
   const bool is_maria_db = dialect == mysql::Dialect::kMariaDb;
   const std::pair<int, int> oldest = is_maria_db ? std::pair{10, 3} : std::pair{5, 7};
-  const std::string found = absl::StrCat(is_maria_db ? "MariaDB " : "MySQL ", version);
+  const std::string found = absl::StrCat(is_maria_db ? "" : "MySQL ", version);
   if (VersionOf(version) >= oldest) return findings->Ok("version", found);
   findings->Problem("version", found, "statements of Holdfast's are not understood by it",
                     "use MariaDB 10.3 or MySQL 5.7, or newer");

@@ -118,7 +118,7 @@ void TableJudge::Narrow() {
     const uint64_t enough = is_number ? column.capacity.most / 2 : column.capacity.most;
     if (found->capacity.most >= enough) continue;
     narrow.push_back(absl::StrCat(column.name, " (", found->type, ", not ", column.type, ")"));
-    changes.push_back(absl::StrCat("MODIFY ", column.name, " ", column.type));
+    changes.push_back(absl::StrCat("MODIFY ", column.name, " ", column.definition));
   }
   if (narrow.empty()) return;
   findings_.Warn(
@@ -168,17 +168,16 @@ void TableJudge::Weaknesses(const FoundKey& key) {
     if (part.prefix != 0) prefixes.push_back(absl::StrCat(part.column, " (", part.prefix, ")"));
     if (is_collated) collated.push_back(absl::StrCat(part.column, " (", column.collation, ")"));
     if (!column.is_nullable && part.prefix == 0 && !is_collated) continue;
-    changes.push_back(
-        absl::StrCat("MODIFY ", part.column, " ", Wanted(part.column).type, " NOT NULL"));
+    changes.push_back(absl::StrCat("MODIFY ", part.column, " ", Wanted(part.column).definition));
   }
   const std::string mend = Alter(absl::StrJoin(changes, ", "));
   if (!nullable.empty()) {
     findings_.Warn(kCheck,
                    absl::StrCat(wanted_.name, ": ", absl::StrJoin(nullable, ", "),
                                 " of the unique key ", key.name, " may be NULL"),
-                   "NULL equals nothing: what others write with NULL there makes a row each time "
-                   "instead of one count (Holdfast writes none)",
-                   absl::StrCat("give the rows with NULL another value (''), then ", mend));
+                   "NULL equals nothing: what others write with NULL there makes a new row each "
+                   "time (Holdfast writes none)",
+                   absl::StrCat("give the rows with NULL a value, or delete them; then ", mend));
   }
   if (!prefixes.empty()) {
     findings_.Warn(

@@ -195,7 +195,7 @@ class DoctorTest(unittest.TestCase):
                 "window_start)"):
             found = self.findings(expect=WARNINGS)
         self.assert_finds(found, "tables", "warning", "route_path of the unique key uk may be NULL",
-                          "MODIFY route_path varbinary(500) NOT NULL")
+                          "MODIFY route_path VARBINARY(500) NOT NULL DEFAULT ''")
 
     def test_a_missing_unique_key_shows_in_what_is_read_back(self):
         with self.broken("ALTER TABLE rate_limit_records DROP PRIMARY KEY",

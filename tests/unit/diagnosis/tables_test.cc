@@ -70,6 +70,7 @@ TEST(SchemaTest, TheMigrationsTellTheTables) {
   EXPECT_THAT(records.sought_by, ElementsAre("window_end"));
   EXPECT_EQ(records.columns.size(), 8);
   EXPECT_EQ(records.columns[2].type, "varbinary(500)");
+  EXPECT_EQ(records.columns[2].definition, "VARBINARY(500) NOT NULL DEFAULT ''");
   EXPECT_TRUE(records.columns[7].is_filled);
   EXPECT_THAT(Wanted("holdfast_quarantine").key, ElementsAre("digest"));
 }
@@ -91,7 +92,8 @@ TEST_F(TableTest, ANullableKeyColumnIsFound) {
   Column(table_, "route_path").is_nullable = true;
   EXPECT_THAT(Judge(),
               Finds("tables", kWarning, "route_path of the unique key PRIMARY may be NULL"));
-  EXPECT_THAT(findings_, Finds("tables", kWarning, "MODIFY route_path varbinary(500) NOT NULL"));
+  EXPECT_THAT(findings_,
+              Finds("tables", kWarning, "MODIFY route_path VARBINARY(500) NOT NULL DEFAULT ''"));
 }
 
 TEST_F(TableTest, APrefixInTheKeyIsFound) {
