@@ -89,7 +89,7 @@ std::string FormatDiagnosis(const v1::DiagnoseResponse& response, bool color) {
   std::string report;
   for (const v1::Finding& finding : response.findings()) {
     const Mark mark = MarkOf(finding.level());
-    const std::string label = absl::StrFormat("%-8s %-14s ", mark.word, Printable(finding.check()));
+    const std::string label = absl::StrFormat("%-8s %-15s ", mark.word, Printable(finding.check()));
     std::string line = Wrapped(label, Printable(finding.found()));
     if (color) line = absl::StrCat(mark.color, line.substr(0, 8), "\x1b[0m", line.substr(8));
     absl::StrAppend(&report, line);

@@ -190,7 +190,7 @@ void JudgeGrants(const Account& account, absl::string_view database, Findings* f
   }
   if (!missing.empty()) {
     findings->Problem("grants", absl::StrCat(account.name, " lacks ", absl::StrJoin(missing, "; ")),
-                      "lanes that need it stop, and their events wait in the journal",
+                      "what needs it fails: lanes stop, and their events wait in the journal",
                       absl::StrJoin(remedies, " "));
   }
   std::vector<std::string> excess;

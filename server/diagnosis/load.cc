@@ -64,7 +64,8 @@ absl::StatusOr<std::vector<LockWait>> ReadLockWaits(Questions& questions) {
   return waits;
 }
 
-// Those that hold row locks for longer than our statements wait, and those without for an hour.
+// Those that hold row locks for longer than our statements wait, and those without for an hour; not
+// those that wait themselves, which "lock waits" has.
 absl::StatusOr<std::vector<LongTransaction>> ReadTransactions(Questions& questions,
                                                               absl::Duration patience) {
   const std::string open = SecondsSince("t.trx_started");
@@ -75,7 +76,7 @@ absl::StatusOr<std::vector<LongTransaction>> ReadTransactions(Questions& questio
           "SELECT t.trx_mysql_thread_id, COALESCE(p.user, ''), COALESCE(p.host, ''), ", open,
           ", t.trx_rows_locked, t.trx_query IS NULL FROM information_schema.innodb_trx t"
           " LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"
-          " WHERE ",
+          " WHERE t.trx_state <> 'LOCK WAIT' AND ",
           open, " >= IF(t.trx_rows_locked > 0, ", absl::ToInt64Seconds(patience), ", ",
           kHourSeconds, ") ORDER BY t.trx_started LIMIT 20")));
   std::vector<LongTransaction> transactions;

@@ -40,14 +40,14 @@ TEST(DoctorReportTest, EachFindingIsALineAndRemediesStandBelow) {
       &response);
   Add(v1::FINDING_LEVEL_SKIPPED, "lock waits", "needs PROCESS", "", "", &response);
   EXPECT_EQ(FormatDiagnosis(response, false),
-            "ok       dns            db is 10.0.0.7\n"
-            "warning  durability     sync_binlog is 0\n"
+            "ok       dns             db is 10.0.0.7\n"
+            "warning  durability      sync_binlog is 0\n"
             "           means: commits get lost\n"
             "           do:    SET GLOBAL sync_binlog = 1\n"
-            "problem  grants         lacks UPDATE\n"
+            "problem  grants          lacks UPDATE\n"
             "           means: a lane stops\n"
             "           do:    GRANT UPDATE\n"
-            "skipped  lock waits     needs PROCESS\n"
+            "skipped  lock waits      needs PROCESS\n"
             "\n"
             "1 problem, 1 warning; begin with grants: lacks UPDATE\n");
   EXPECT_EQ(WorstOf(response), v1::FINDING_LEVEL_PROBLEM);
@@ -76,7 +76,7 @@ TEST(DoctorReportTest, LongLinesAreBrokenUnderTheirBeginning) {
   for (int i = 0; i < 40; ++i) absl::StrAppend(&words, "word ");
   Add(v1::FINDING_LEVEL_OK, "tables", words.c_str(), "", "", &response);
   const std::string report = FormatDiagnosis(response, false);
-  EXPECT_THAT(report, HasSubstr("\n                        word word"));
+  EXPECT_THAT(report, HasSubstr("\n                         word word"));
   EXPECT_LE(report.find('\n'), 100);
 }
 
