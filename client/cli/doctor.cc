@@ -73,7 +73,10 @@ bool Doctor::IsThere(v1::DiagnoseResponse* response) {
   if (answered.ok()) {
     Add(v1::FINDING_LEVEL_OK, "daemon",
         absl::StrCat("answers at ", options_.address, ", version ", status.version(), ", ",
-                     status.streams(), " streams of gateways"),
+                     status.streams(), " streams of gateways",
+                     options_.daemon_flags.empty()
+                         ? ""
+                         : "; it has settings of its own, and the flags after -- were not used"),
         response);
     return true;
   }

@@ -48,8 +48,7 @@ int ExitCodeOf(v1::FindingLevel worst) {
 
 absl::StatusOr<int> RunDoctor(const Arguments& arguments) {
   DoctorOptions options;
-  const absl::StatusOr<absl::Duration> timeout =
-      arguments.GetDuration("timeout", options.timeout);
+  const absl::StatusOr<absl::Duration> timeout = arguments.GetDuration("timeout", options.timeout);
   if (!timeout.ok()) return timeout.status();
   options.timeout = *timeout;
   options.address = DaemonAddress(arguments);
@@ -76,10 +75,10 @@ const Command& DoctorCommand() {
       .group = CommandGroup::kLooking,
       .summary = "Finds out what is wrong, and says what to do.",
       .description =
-          R"(Finds out what keeps events from getting into the database, and says what to do: settings,
-the way to the database (name, connection, TLS, login), the server's durability, the account's
-grants, the tables and their known weaknesses, locks, the journal's folder, the daemon. Sends one
-event the whole way, as a gateway would, and looks for it in its table.
+          R"(Finds out what keeps events from getting into the database, and says what to do:
+settings, the way to the database (name, connection, TLS, login), the server's durability, the
+account's grants, the tables and their known weaknesses, locks, the journal's folder, the daemon.
+Sends one event the whole way, as a gateway would, and looks for it in its table.
 
 The checks are made by the daemon, with its own settings. If it does not answer, `holdfastd
 --diagnose` is run instead, from this program's folder or from PATH, with this environment and the

@@ -78,7 +78,7 @@ ExitCode Diagnose(const absl::StatusOr<Reading>& reading) {
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
   // A name or a disk that does not answer may still keep a thread; it is not waited for.
-  std::_Exit(printed.ok() ? kExitDrained : kExitUsage);
+  std::_Exit(printed.ok() ? kExitDrained : kExitConfiguration);
 }
 
 }  // namespace holdfast::daemon

@@ -17,9 +17,6 @@ constexpr char kCheck[] = "tables";
 constexpr char kMigrations[] = "migrations";
 constexpr char kMigrate[] = "run holdfastd --migrate, with an account that may create tables";
 
-// Since 0 is no version, a schema without a table of ours is at 0.
-constexpr int kNothing = 0;
-
 void AddColumns(const Answer& answer, FoundTables* tables) {
   for (const mysql::ResultRow& row : answer) {
     FoundColumn column;
@@ -116,7 +113,7 @@ void JudgeMigrations(const absl::StatusOr<mysql::SchemaState>& state, const Opti
   if (state->version < newest) {
     return findings->Problem(
         kMigrations,
-        state->version == kNothing
+        state->version == 0
             ? absl::StrCat("none of ", newest, " migrations has been applied")
             : absl::StrCat("the schema is at version ", state->version, " of ", newest),
         "tables or columns that this version writes to are not there", kMigrate);

@@ -121,7 +121,8 @@ class DoctorTest(unittest.TestCase):
 
     def test_no_write_sends_nothing(self):
         before = self.daemon.books()["accepted"]
-        found = self.findings("--no-write", expect=WELL)
+        found = self.findings("--no-write", "--", "--mysql_host=unused", expect=WELL)
+        self.assert_finds(found, "daemon", "ok", "flags after -- were not used")
         self.assertNotIn("write journaled", {check for check, _ in found})
         self.assertEqual(self.daemon.books()["accepted"], before)
 
@@ -139,9 +140,10 @@ class DoctorTest(unittest.TestCase):
         self.assertNotIn("\x1b[", shown(NO_COLOR="1"))
 
     def test_wrong_arguments_are_told(self):
-        done = self.run_doctor("--jsno")
-        self.assertEqual(done.returncode, USAGE, done.stderr)
-        self.assertIn("--jsno", done.stderr)
+        for word in ("--jsno", "now"):
+            done = self.run_doctor(word)
+            self.assertEqual(done.returncode, USAGE, done.stderr)
+            self.assertIn(word, done.stderr)
 
     # --- faults of the server -----------------------------------------------------------------------
 
@@ -291,7 +293,7 @@ class DoctorTest(unittest.TestCase):
         self.assert_finds(found, "login", "ok", "holdfast")
         self.assert_finds(found, "tables", "ok", "usage_stats")
         self.assert_finds(found, "trial writes", "ok", "rolled back")
-        self.assert_finds(found, "journal lock", "ok", "free")
+        self.assert_finds(found, "journal lock", "ok", "nobody")
         self.assert_finds(found, "write", "skipped", "daemon")
         self.assertEqual([level for check, level in found if level in ("warning", "problem")],
                          ["problem"])
