@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "server/admin/status.h"
 #include "server/diagnosis/findings.h"
@@ -50,12 +51,12 @@ void AddBooks(const v1::Books& books, Findings* findings) {
 
 void AddLanes(const std::vector<pipeline::LaneReport>& lanes, Findings* findings) {
   bool all_move = true;
+  std::vector<std::string> stopped;
   for (const pipeline::LaneReport& lane : lanes) {
     const std::string name = event::LaneName(lane.lane);
     const bool is_late = lane.oldest_age > kLongPending;
-    // Those that have stopped are among what readiness says.
     if (lane.state == pipeline::LaneState::kStopped || lane.state == pipeline::LaneState::kFenced) {
-      all_move = false;
+      stopped.push_back(name);
     } else if (lane.state == pipeline::LaneState::kRetrying || is_late) {
       all_move = false;
       const std::string age = absl::FormatDuration(absl::Trunc(lane.oldest_age, absl::Seconds(1)));
@@ -65,6 +66,11 @@ void AddLanes(const std::vector<pipeline::LaneReport>& lanes, Findings* findings
                      "its events wait in the journal and are tried again",
                      "see \"lock waits\", \"transactions\" and the way to the database");
     }
+  }
+  if (!stopped.empty()) {
+    return findings->Problem("lanes", absl::StrCat(absl::StrJoin(stopped, ", "), " stand still"),
+                             "their events wait in the journal; the others go on",
+                             "see \"readiness\" for the reason of each");
   }
   if (all_move) findings->Ok("lanes", absl::StrCat(lanes.size(), ", none is held up"));
 }

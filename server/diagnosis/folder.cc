@@ -105,7 +105,8 @@ void JudgeSyncs(const disk::Survey& survey, Findings* findings) {
 void JudgeLock(const disk::Survey& survey, const Options& options, int process_id,
                Findings* findings) {
   if (!survey.is_locked) {
-    if (!options.is_daemon) return findings->Ok(kLock, "nobody is seen to hold it: no daemon runs on this folder");
+    if (!options.is_daemon)
+      return findings->Ok(kLock, "nobody is seen to hold it: no daemon runs on this folder");
     return findings->Skip(kLock, "this system does not list locks");
   }
   const std::string holder = survey.holder == 0 ? "a process outside of this pid namespace"

@@ -70,6 +70,11 @@ TEST_F(StateFindingsTest, ALaneThatTriesAgainOrIsLateIsAWarningWithItsReason) {
   EXPECT_THAT(daemon_, Finds("lanes", kWarning, "has waited 2m"));
 }
 
+TEST_F(StateFindingsTest, LanesThatHaveStoppedAreNamed) {
+  daemon_.pipeline.lanes[0].state = pipeline::LaneState::kStopped;
+  EXPECT_THAT(daemon_, Finds("lanes", kProblem, "usage-1 stand still"));
+}
+
 TEST_F(StateFindingsTest, ABalanceThatIsNotKnownOrWasAdjustedIsAWarning) {
   daemon_.pipeline.lanes[0].seat.adjusted = 3;
   EXPECT_THAT(daemon_, Finds("books", kWarning, "3 adjusted"));
