@@ -128,9 +128,9 @@ void TableJudge::Narrow() {
 
 void TableJudge::Unfilled() {
   for (const FoundColumn& column : found_.columns) {
-    const bool is_ours = std::any_of(
-        wanted_.columns.begin(), wanted_.columns.end(),
-        [&](const WantedColumn& one) { return absl::EqualsIgnoreCase(one.name, column.name); });
+    const bool is_ours =
+        std::any_of(wanted_.columns.begin(), wanted_.columns.end(),
+                    [&](const WantedColumn& one) { return one.name == column.name; });
     if (is_ours || column.is_nullable || column.has_default) continue;
     findings_.Problem(
         kCheck,

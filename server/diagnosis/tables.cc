@@ -20,7 +20,7 @@ constexpr char kMigrate[] = "run holdfastd --migrate, with an account that may c
 void AddColumns(const Answer& answer, FoundTables* tables) {
   for (const mysql::ResultRow& row : answer) {
     FoundColumn column;
-    column.name = TextAt(row, 1);
+    column.name = absl::AsciiStrToLower(TextAt(row, 1));
     column.is_nullable = TextAt(row, 2) == "YES";
     column.type = absl::AsciiStrToLower(TextAt(row, 4));
     column.capacity = CapacityOf(column.type, NumberAt(row, 5));
@@ -40,7 +40,7 @@ void AddKeys(const Answer& answer, FoundTables* tables) {
       key.name = TextAt(row, 1);
       key.is_unique = NumberAt(row, 2) == 0;
     }
-    keys.back().parts.push_back({TextAt(row, 3), NumberAt(row, 4)});
+    keys.back().parts.push_back({absl::AsciiStrToLower(TextAt(row, 3)), NumberAt(row, 4)});
   }
 }
 
@@ -66,9 +66,8 @@ void JudgeMissing(const std::vector<std::string>& missing, Findings* findings) {
 }  // namespace
 
 const FoundColumn* FoundTable::Find(const std::string& column) const {
-  const auto found = std::find_if(
-      columns.begin(), columns.end(),
-      [&column](const FoundColumn& one) { return absl::EqualsIgnoreCase(one.name, column); });
+  const auto found = std::find_if(columns.begin(), columns.end(),
+                                  [&column](const FoundColumn& one) { return one.name == column; });
   return found == columns.end() ? nullptr : &*found;
 }
 

@@ -19,7 +19,7 @@
 namespace holdfast::diagnosis {
 
 struct FoundColumn {
-  std::string name;
+  std::string name;  // In lower case: servers do not tell names apart by it.
   std::string type;  // COLUMN_TYPE: "varchar(500)"
   Capacity capacity;
   bool is_nullable = false;
@@ -31,7 +31,7 @@ struct FoundKey {
   std::string name;
   bool is_unique = false;
   struct Part {
-    std::string column;   // Empty for an expression.
+    std::string column;   // In lower case; empty for an expression.
     uint64_t prefix = 0;  // Characters that count; 0: all.
   };
   std::vector<Part> parts;
