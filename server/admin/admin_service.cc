@@ -1,20 +1,17 @@
 #include "server/admin/admin_service.h"
 
 #include <algorithm>
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 
+#include "server/admin/quarantine_page.h"
 #include "server/admin/state_findings.h"
 #include "server/admin/status.h"
 #include "server/base/log.h"
-#include "server/writer/quarantine_list.h"
 
 namespace holdfast::admin {
 namespace {
@@ -41,40 +38,6 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const grp
   return reactor;
 }
 
-absl::Status ReadQuery(const v1::ListQuarantineRequest& request, writer::QuarantineQuery* query) {
-  if (request.page_size() > writer::kQuarantinePageMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("page_size: must be 0 to ", writer::kQuarantinePageMax));
-  }
-  if (request.page_size() > 0) query->rows_max = request.page_size();
-  if (!request.page_token().empty() &&
-      (!absl::SimpleAtoi(request.page_token(), &query->below) || query->below == 0)) {
-    return absl::InvalidArgumentError("page_token: must be the last answer's next_page_token");
-  }
-  query->include_content = request.include_content();
-  return absl::OkStatus();
-}
-
-void Describe(const writer::QuarantinePage& page, v1::ListQuarantineResponse* response) {
-  for (const writer::QuarantinedEvent& event : page.events) {
-    v1::QuarantinedEvent* described = response->add_events();
-    described->set_quarantine_id(event.quarantine_id);
-    described->set_kind(event.kind);
-    if (!event.producer.is_nil()) described->set_producer_id(event::FormatUuid(event.producer));
-    described->set_sequence(event.sequence);
-    described->set_errno_code(event.error_number);
-    described->set_reason(event.reason);
-    described->set_column(event.column);
-    *described->mutable_first_at() =
-        TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(event.first_at));
-    *described->mutable_last_at() =
-        TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(event.last_at));
-    described->set_attempts(event.attempts);
-    described->set_event_json(event.event_json);
-  }
-  if (page.next != 0) response->set_next_page_token(absl::StrCat(page.next));
-}
-
 }  // namespace
 
 AdminService::AdminService(DaemonView& daemon, mysql::SessionSource& sessions, base::Clock& clock)
@@ -91,25 +54,23 @@ grpc::ServerUnaryReactor* AdminService::GetStatus(grpc::CallbackServerContext* c
   return Answer(context, grpc::Status::OK);
 }
 
+grpc::ServerUnaryReactor* AdminService::GetHistory(grpc::CallbackServerContext* context,
+                                                   const v1::GetHistoryRequest* /*request*/,
+                                                   v1::GetHistoryResponse* response) {
+  *response = HistoryOf(daemon_.History());
+  return Answer(context, grpc::Status::OK);
+}
+
 grpc::ServerUnaryReactor* AdminService::ListQuarantine(grpc::CallbackServerContext* context,
                                                        const v1::ListQuarantineRequest* request,
                                                        v1::ListQuarantineResponse* response) {
-  writer::QuarantineQuery query;
-  if (const absl::Status read = ReadQuery(*request, &query); !read.ok()) {
-    return Answer(context, ToGrpc(read));
-  }
+  const auto query = ReadQuery(*request);
+  if (!query.ok()) return Answer(context, ToGrpc(query.status()));
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool runs = background_.TryRun([this, query, reactor, response] {
-    const auto page = writer::ListQuarantine(sessions_, clock_.Steady() + kSessionWait, query);
-    if (page.ok()) {
-      Describe(*page, response);
-      reactor->Finish(grpc::Status::OK);
-      return;
-    }
-    // Whatever the database said, to the operator it is: not now. An empty list would be a lie.
-    reactor->Finish(
-        grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                     absl::StrCat("the quarantine cannot be read: ", page.status().message())));
+  const bool runs = background_.TryRun([this, query = *query, reactor, response] {
+    auto page = ReadQuarantine(sessions_, clock_.Steady() + kSessionWait, query);
+    if (page.ok()) *response = *std::move(page);
+    reactor->Finish(ToGrpc(page.status()));
   });
   if (!runs) {
     reactor->Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
@@ -121,7 +82,7 @@ grpc::ServerUnaryReactor* AdminService::ListQuarantine(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* AdminService::ListCircuits(grpc::CallbackServerContext* context,
                                                      const v1::ListCircuitsRequest* /*request*/,
                                                      v1::ListCircuitsResponse* response) {
-  *response->add_circuits() = CircuitOf(daemon_.Circuit());
+  *response = CircuitsOf(daemon_);
   return Answer(context, grpc::Status::OK);
 }
 

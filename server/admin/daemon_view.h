@@ -3,11 +3,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
 #include "holdfast/v1/admin.pb.h"
+#include "server/admin/history.h"
 #include "server/mysql/pool.h"
 #include "server/pipeline/pipeline.h"
 
@@ -18,8 +20,11 @@ struct DaemonFacts {
   std::string version;
   std::string writer_id;
   absl::Time started_at;
+  absl::Time now;  // When this was asked, by the clock that people read.
   bool draining = false;
   absl::Duration drain_timeout;
+  std::string journal_folder;
+  bool journal_is_volatile = false;  // The folder does not outlive the machine or pod.
 };
 
 // Thread-safe. None of these but Diagnose waits for the database.
@@ -31,6 +36,7 @@ class DaemonView {
   virtual pipeline::PipelineStatus Pipeline() const = 0;
   virtual mysql::DatabaseStatus Database() const = 0;
   virtual mysql::CircuitStatus Circuit() const = 0;
+  virtual std::vector<Sample> History() const = 0;  // Oldest first.
   virtual void ResetCircuit() = 0;
 
   // Goes through the real gRPC listener, as a gateway does. Waits for the answer, a few seconds at

@@ -30,6 +30,8 @@ absl::string_view ReasonOf(int code) {
   switch (code) {
     case 200:
       return "OK";
+    case 400:
+      return "Bad Request";
     case 404:
       return "Not Found";
     case 405:
@@ -41,12 +43,16 @@ absl::string_view ReasonOf(int code) {
   }
 }
 
+// The library has a null pointer for what was not sent.
+std::string TextOf(const char* text) { return text == nullptr ? "" : text; }
+
 void Send(mg_connection* connection, const Page& page, bool with_body) {
   const std::string head = absl::StrCat(
       "HTTP/1.1 ", page.code, " ", ReasonOf(page.code), "\r\nContent-Type: ", page.type,
       "\r\nContent-Length: ", page.body.size(), page.code == 405 ? "\r\nAllow: GET, HEAD" : "",
-      "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: "
-      "close\r\n\r\n");
+      "\r\nContent-Security-Policy: ", page.content_security_policy,
+      "\r\nCache-Control: no-store\r\nVary: Accept\r\nX-Content-Type-Options: nosniff"
+      "\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n");
   mg_write(connection, head.data(), head.size());
   if (with_body) mg_write(connection, page.body.data(), page.body.size());
 }
@@ -135,9 +141,13 @@ class HttpServer::Handler final : public CivetHandler {
 
  private:
   bool Serve(mg_connection* connection, bool with_body) {
-    const mg_request_info* request = mg_get_request_info(connection);
-    const char* path = request == nullptr ? nullptr : request->local_uri;
-    Send(connection, pages_.Get(path == nullptr ? "" : path), with_body);
+    PageRequest asked;
+    if (const mg_request_info* request = mg_get_request_info(connection); request != nullptr) {
+      asked.path = TextOf(request->local_uri);
+      asked.query = TextOf(request->query_string);
+    }
+    asked.accept = TextOf(mg_get_header(connection, "Accept"));
+    Send(connection, pages_.Get(asked), with_body);
     return true;
   }
   static bool Refuse(mg_connection* connection) {

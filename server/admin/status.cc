@@ -5,6 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 
+#include "server/admin/problems.h"
+#include "server/admin/summary.h"
 #include "server/event/kind.h"
 
 namespace holdfast::admin {
@@ -66,38 +68,85 @@ v1::Books SumOf(const std::vector<pipeline::LaneReport>& lanes) {
   return accepted_only;
 }
 
+v1::ProblemEffect EffectOf(Effect effect) {
+  switch (effect) {
+    case Effect::kRefusing:
+      return v1::PROBLEM_EFFECT_REFUSING;
+    case Effect::kEndangering:
+      return v1::PROBLEM_EFFECT_ENDANGERING;
+    case Effect::kDelaying:
+      return v1::PROBLEM_EFFECT_DELAYING;
+    case Effect::kWarning:
+      return v1::PROBLEM_EFFECT_WARNING;
+  }
+  return v1::PROBLEM_EFFECT_UNSPECIFIED;
+}
+
+Readiness ReadinessOf(const std::vector<Problem>& problems) {
+  Readiness readiness;
+  for (const Problem& problem : problems) {
+    const std::string sentences = absl::StrCat(problem.cause, " ", problem.remedy);
+    if (problem.effect == Effect::kRefusing) readiness.refusing.push_back(sentences);
+    if (problem.effect == Effect::kDelaying) readiness.degraded.push_back(sentences);
+  }
+  return readiness;
+}
+
+google::protobuf::Duration DurationOf(absl::Duration duration) {
+  return TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(duration));
+}
+
+void DescribeLanes(const std::vector<pipeline::LaneReport>& lanes, v1::GetStatusResponse* status) {
+  for (const pipeline::LaneReport& lane : lanes) {
+    v1::LaneStatus* described = status->add_lanes();
+    described->set_lane(event::LaneName(lane.lane));
+    described->set_state(StateOf(lane.state));
+    described->set_reason(lane.reason);
+    *described->mutable_books() = BooksOf(lane);
+    *described->mutable_oldest_age() = DurationOf(lane.oldest_age);
+  }
+}
+
+void DescribeJournal(const journal::JournalStatus& journal, const std::string& folder,
+                     v1::JournalStatus* described) {
+  described->set_used_bytes(journal.used_bytes);
+  described->set_limit_bytes(journal.limit_bytes);
+  described->set_segments(journal.segments);
+  described->set_full(journal.full);
+  described->set_failure(std::string(journal.failure.message()));
+  described->set_corruptions(journal.corruptions.size());
+  described->set_folder(folder);
+}
+
+void DescribeDatabase(const mysql::DatabaseStatus& database, v1::DatabaseStatus* described) {
+  described->set_endpoint(database.endpoint);
+  described->set_server_version(database.server_version);
+  described->set_connections_in_use(database.in_use);
+  described->set_connections_idle(database.idle);
+  described->set_failure(std::string(database.failure.message()));
+  for (const std::string& warning : database.warnings) described->add_warnings(warning);
+  described->set_connections_waiting(database.waiting);
+  described->set_connections_limit(database.limit);
+}
+
+void DescribeProblems(const std::vector<Problem>& problems, v1::GetStatusResponse* status) {
+  const Readiness readiness = ReadinessOf(problems);
+  for (const std::string& reason : readiness.refusing) status->add_missing(reason);
+  for (const std::string& reason : readiness.degraded) status->add_missing(reason);
+  for (const Problem& problem : problems) {
+    v1::Problem* described = status->add_problems();
+    described->set_effect(EffectOf(problem.effect));
+    described->set_subject(std::string(problem.subject));
+    described->set_cause(problem.cause);
+    described->set_remedy(problem.remedy);
+  }
+}
+
 }  // namespace
 
 Readiness Assess(const DaemonFacts& facts, const pipeline::PipelineStatus& pipeline,
                  const mysql::DatabaseStatus& database) {
-  Readiness readiness;
-  if (facts.draining) {
-    readiness.refusing.push_back(
-        "The daemon is draining: send to another, or wait for its return.");
-  }
-  if (!pipeline.journal.failure.ok()) {
-    readiness.refusing.push_back(
-        absl::StrCat("The journal has failed: ", pipeline.journal.failure.message(),
-                     "; nothing more is acknowledged. Check the disk; the daemon ends by itself."));
-  } else if (pipeline.journal.full) {
-    readiness.refusing.push_back(absl::StrCat(
-        "The journal is full: ", pipeline.journal.used_bytes, " of ", pipeline.journal.limit_bytes,
-        " bytes hold undelivered events. Bring the database back; if that is far below the limit, "
-        "free room on the journal's volume, otherwise raise HOLDFAST_JOURNAL_MAX_BYTES."));
-  }
-  if (!database.failure.ok()) {
-    readiness.degraded.push_back(
-        absl::StrCat("The database cannot be reached: ", database.failure.message(),
-                     "; events are kept in the journal meanwhile."));
-  }
-  for (const pipeline::LaneReport& lane : pipeline.lanes) {
-    const bool halted =
-        lane.state == pipeline::LaneState::kStopped || lane.state == pipeline::LaneState::kFenced;
-    if (!halted) continue;
-    readiness.degraded.push_back(
-        absl::StrCat("Lane ", event::LaneName(lane.lane), " has stopped: ", lane.reason));
-  }
-  return readiness;
+  return ReadinessOf(ProblemsOf(facts, pipeline, database));
 }
 
 Readiness Assess(const DaemonView& daemon) {
@@ -105,45 +154,45 @@ Readiness Assess(const DaemonView& daemon) {
 }
 
 v1::GetStatusResponse StatusOf(const DaemonFacts& facts, const pipeline::PipelineStatus& pipeline,
-                               const mysql::DatabaseStatus& database) {
+                               const mysql::DatabaseStatus& database,
+                               const mysql::CircuitStatus& circuit) {
+  const std::vector<Problem> problems = ProblemsOf(facts, pipeline, database);
   v1::GetStatusResponse status;
   status.set_version(facts.version);
   status.set_writer_id(facts.writer_id);
   *status.mutable_started_at() = TimestampOf(facts.started_at);
+  *status.mutable_answered_at() = TimestampOf(facts.now);
   status.set_draining(facts.draining);
-  const Readiness readiness = Assess(facts, pipeline, database);
-  for (const std::string& reason : readiness.refusing) status.add_missing(reason);
-  for (const std::string& reason : readiness.degraded) status.add_missing(reason);
+  *status.mutable_summary() = SummaryOf(problems, facts, pipeline, database);
+  DescribeProblems(problems, &status);
   *status.mutable_books() = SumOf(pipeline.lanes);
-  for (const pipeline::LaneReport& lane : pipeline.lanes) {
-    v1::LaneStatus* described = status.add_lanes();
-    described->set_lane(event::LaneName(lane.lane));
-    described->set_state(StateOf(lane.state));
-    described->set_reason(lane.reason);
-    *described->mutable_books() = BooksOf(lane);
-    *described->mutable_oldest_age() =
-        TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(lane.oldest_age));
-  }
-  v1::JournalStatus* journal = status.mutable_journal();
-  journal->set_used_bytes(pipeline.journal.used_bytes);
-  journal->set_limit_bytes(pipeline.journal.limit_bytes);
-  journal->set_segments(pipeline.journal.segments);
-  journal->set_full(pipeline.journal.full);
-  journal->set_failure(std::string(pipeline.journal.failure.message()));
-  journal->set_corruptions(pipeline.journal.corruptions.size());
-  v1::DatabaseStatus* described = status.mutable_database();
-  described->set_endpoint(database.endpoint);
-  described->set_server_version(database.server_version);
-  described->set_connections_in_use(database.in_use);
-  described->set_connections_idle(database.idle);
-  described->set_failure(std::string(database.failure.message()));
-  for (const std::string& warning : database.warnings) described->add_warnings(warning);
+  DescribeLanes(pipeline.lanes, &status);
+  DescribeJournal(pipeline.journal, facts.journal_folder, status.mutable_journal());
+  DescribeDatabase(database, status.mutable_database());
+  *status.add_circuits() = CircuitOf(circuit);
   status.set_streams(pipeline.streams);
   return status;
 }
 
 v1::GetStatusResponse StatusOf(const DaemonView& daemon) {
-  return StatusOf(daemon.Facts(), daemon.Pipeline(), daemon.Database());
+  return StatusOf(daemon.Facts(), daemon.Pipeline(), daemon.Database(), daemon.Circuit());
+}
+
+v1::GetHistoryResponse HistoryOf(const std::vector<Sample>& samples) {
+  v1::GetHistoryResponse history;
+  *history.mutable_interval() = DurationOf(History::kInterval);
+  for (const Sample& sample : samples) {
+    v1::Sample* described = history.add_samples();
+    *described->mutable_at() = TimestampOf(sample.at);
+    described->set_accepted(sample.accepted);
+    described->set_complete(sample.complete);
+    described->set_committed(sample.committed);
+    described->set_pending(sample.pending);
+    described->set_journal_used_bytes(sample.journal_used_bytes);
+    described->set_journal_syncs(sample.journal_syncs);
+    *described->mutable_journal_sync_time() = DurationOf(sample.journal_sync_time);
+  }
+  return history;
 }
 
 v1::Circuit CircuitOf(const mysql::CircuitStatus& circuit) {
@@ -166,7 +215,19 @@ v1::Circuit CircuitOf(const mysql::CircuitStatus& circuit) {
   described.set_failures(static_cast<uint32_t>(circuit.failures));
   described.set_attempts(static_cast<uint32_t>(circuit.attempts));
   described.set_last_failure(circuit.last_failure);
+  v1::CircuitConfig* config = described.mutable_config();
+  config->set_failure_threshold(static_cast<uint32_t>(circuit.options.failure_threshold));
+  config->set_min_throughput(static_cast<uint32_t>(circuit.options.min_throughput));
+  *config->mutable_failure_window() = DurationOf(circuit.options.failure_window);
+  *config->mutable_recovery_timeout() = DurationOf(circuit.options.recovery_timeout);
+  *config->mutable_half_open_timeout() = DurationOf(circuit.options.half_open_timeout);
   return described;
+}
+
+v1::ListCircuitsResponse CircuitsOf(const DaemonView& daemon) {
+  v1::ListCircuitsResponse circuits;
+  *circuits.add_circuits() = CircuitOf(daemon.Circuit());
+  return circuits;
 }
 
 }  // namespace holdfast::admin

@@ -38,8 +38,7 @@ Daemon::Daemon(Config config, std::string version, base::Clock& clock)
       version_(std::move(version)),
       clock_(clock),
       started_at_(clock.Now()),
-      metrics_(version_),
-      pages_(*this, metrics_, clock) {}
+      metrics_(version_) {}
 
 Daemon::~Daemon() {
   // Doors first, the probing one before the probed; then the threads that rent connections.
@@ -112,7 +111,8 @@ absl::Status Daemon::StartDoors() {
     absl::MutexLock lock(&mu_);
     probed_ = server_.get();
   }
-  HOLDFAST_ASSIGN_OR_RETURN(http_, admin::HttpServer::Start(config_.http, pages_));
+  pages_ = std::make_unique<admin::Pages>(view, *pool_, metrics_, clock_);
+  HOLDFAST_ASSIGN_OR_RETURN(http_, admin::HttpServer::Start(config_.http, *pages_));
   return absl::OkStatus();
 }
 
@@ -135,12 +135,15 @@ ExitCode Daemon::Serve() {
 }
 
 void Daemon::ServeUntilTold() {
+  // The first at once: rates can be told from the second on.
+  Remember(pipeline_->Status());
   while (true) {
     {
       absl::MutexLock lock(&mu_);
       if (clock_.AwaitWithTimeout(mu_, absl::Condition(this, &Daemon::IsTold), kTick)) return;
     }
     const pipeline::PipelineStatus status = pipeline_->Status();
+    Remember(status);
     server_->SetTakingEvents(admin::Assess(Facts(), status, pool_->Status()).ready());
     if (!status.journal.failure.ok()) {
       base::LogError("the journal has failed: delivering what is durable, then ending",
@@ -148,6 +151,12 @@ void Daemon::ServeUntilTold() {
       Drain();
     }
   }
+}
+
+void Daemon::Remember(const pipeline::PipelineStatus& status) {
+  const absl::Time steady = clock_.Steady();
+  if (!history_.IsDue(steady)) return;
+  history_.Add(steady, admin::SampleOf(clock_.Now(), status, metrics_));
 }
 
 ExitCode Daemon::DrainRooms() {
@@ -171,8 +180,8 @@ ExitCode Daemon::DrainRooms() {
     base::LogWarning("a thread still waits for the database; ending without it");
     std::_Exit(code);
   });
+  pool_->Close();  // First: a page that waits for a connection gives up.
   http_.reset();
-  pool_->Close();
   server_.reset();
   admin_service_.reset();
   pipeline_->Stop();
@@ -196,7 +205,10 @@ admin::DaemonFacts Daemon::Facts() const {
   facts.version = version_;
   facts.writer_id = config_.pipeline.writer.writer_id;
   facts.started_at = started_at_;
+  facts.now = clock_.Now();
   facts.drain_timeout = config_.drain_timeout;
+  facts.journal_folder = config_.journal_dir;
+  facts.journal_is_volatile = disk_->persistence() == disk::Persistence::kVolatile;
   absl::MutexLock lock(&mu_);
   facts.draining = draining_;
   return facts;

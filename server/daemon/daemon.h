@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -12,6 +13,7 @@
 
 #include "server/admin/admin_service.h"
 #include "server/admin/daemon_view.h"
+#include "server/admin/history.h"
 #include "server/admin/http_server.h"
 #include "server/admin/pages.h"
 #include "server/base/clock.h"
@@ -54,6 +56,7 @@ class Daemon final : private admin::DaemonView {
   pipeline::PipelineStatus Pipeline() const override { return pipeline_->Status(); }
   mysql::DatabaseStatus Database() const override { return pool_->Status(); }
   mysql::CircuitStatus Circuit() const override { return pool_->Circuit(); }
+  std::vector<admin::Sample> History() const override { return history_.Samples(); }
   void ResetCircuit() override { pool_->ResetCircuit(); }
   absl::Status Probe() override;
   v1::DiagnoseResponse Diagnose(bool probe_only, absl::Time deadline) override;
@@ -63,6 +66,7 @@ class Daemon final : private admin::DaemonView {
   absl::Status StartDoors();
   void SayServing() const;
   void ServeUntilTold();
+  void Remember(const pipeline::PipelineStatus& status);
   ExitCode DrainRooms();
   bool IsTold() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return draining_; }
 
@@ -78,7 +82,8 @@ class Daemon final : private admin::DaemonView {
   std::unique_ptr<mysql::Pool> pool_;
   std::unique_ptr<pipeline::Pipeline> pipeline_;
   std::unique_ptr<Housekeeper> housekeeper_;
-  admin::Pages pages_;
+  admin::History history_;
+  std::unique_ptr<admin::Pages> pages_;
   std::unique_ptr<admin::HttpServer> http_;
   std::unique_ptr<admin::AdminService> admin_service_;
   std::unique_ptr<ingress::Server> server_;

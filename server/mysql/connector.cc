@@ -141,6 +141,7 @@ CircuitStatus Connector::Circuit() const {
   circuit.failures = breaker_.failures(now);
   circuit.attempts = breaker_.attempts(now);
   circuit.last_failure = breaker_.last_failure();
+  circuit.options = options_.breaker;
   return circuit;
 }
 

@@ -82,6 +82,7 @@ DatabaseStatus Pool::Status() const {
   status.in_use = static_cast<uint64_t>(state_->lent);
   status.idle = state_->idle.size();
   status.waiting = state_->waiters.size();
+  status.limit = static_cast<uint64_t>(state_->limit());
   return status;
 }
 

@@ -67,6 +67,7 @@ struct DatabaseStatus {
   uint64_t in_use = 0;
   uint64_t idle = 0;
   uint64_t waiting = 0;               // Renters for whom there is no connection yet.
+  uint64_t limit = 0;                 // The most connections at a time.
   absl::Status failure;               // Of the last attempt to connect; OK if it succeeded.
   std::vector<std::string> warnings;  // Settings under which a commit may be lost.
 };
@@ -78,6 +79,7 @@ struct CircuitStatus {
   int failures = 0;
   int attempts = 0;
   std::string last_failure;
+  flow::BreakerOptions options;
 };
 
 // Opens connections as they are needed, never more than pool_size + max_overflow at once. A breaker

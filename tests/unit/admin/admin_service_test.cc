@@ -4,43 +4,13 @@
 #include "gtest/gtest.h"
 
 #include "tests/support/fake_clock.h"
+#include "tests/unit/admin/absent_database.h"
 #include "tests/unit/admin/fake_daemon_view.h"
 
 namespace holdfast::admin {
 namespace {
 
 using testing::HasSubstr;
-
-// A database that cannot be reached, and that holds whoever asks until it is let go.
-class AbsentDatabase final : public mysql::SessionSource {
- public:
-  absl::StatusOr<mysql::Rented> Rent(absl::Time /*deadline*/) override {
-    absl::MutexLock lock(&mu_);
-    ++asked_;
-    mu_.Await(absl::Condition(&let_go_));
-    return absl::UnavailableError("connect to db:3306: refused");
-  }
-  void Kill(const mysql::Session& /*session*/) override {}
-
-  void LetGo() {
-    absl::MutexLock lock(&mu_);
-    let_go_ = true;
-  }
-  void Hold() {
-    absl::MutexLock lock(&mu_);
-    let_go_ = false;
-  }
-  bool AwaitAsked() {
-    absl::MutexLock lock(&mu_);
-    const auto asked = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return asked_ > 0; };
-    return mu_.AwaitWithTimeout(absl::Condition(&asked), absl::Seconds(30));
-  }
-
- private:
-  absl::Mutex mu_;
-  bool let_go_ ABSL_GUARDED_BY(mu_) = true;
-  int asked_ ABSL_GUARDED_BY(mu_) = 0;
-};
 
 class AdminServiceTest : public testing::Test {
  protected:
@@ -89,7 +59,7 @@ class AdminServiceTest : public testing::Test {
   }
 
   test::FakeDaemonView daemon_;
-  AbsentDatabase database_;
+  test::AbsentDatabase database_;
   test::FakeClock clock_;
   AdminService service_{daemon_, database_, clock_};
   std::unique_ptr<grpc::Server> server_;
@@ -100,6 +70,23 @@ TEST_F(AdminServiceTest, TheStatusIsTheDaemons) {
   v1::GetStatusResponse response;
   ASSERT_TRUE(GetStatus(&response).ok());
   EXPECT_EQ(response.writer_id(), "writer-7");
+}
+
+TEST_F(AdminServiceTest, TheHistoryIsTheDaemons) {
+  admin::Sample sample;
+  sample.at = absl::FromUnixSeconds(1767225605);
+  sample.accepted = 7;
+  sample.journal_sync_time = absl::Milliseconds(12);
+  daemon_.history = {sample};
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::GetHistoryResponse history;
+  ASSERT_TRUE(stub_->GetHistory(&context, v1::GetHistoryRequest(), &history).ok());
+  ASSERT_EQ(history.samples_size(), 1);
+  EXPECT_EQ(history.interval().seconds(), 5);
+  EXPECT_EQ(history.samples(0).at().seconds(), 1767225605);
+  EXPECT_EQ(history.samples(0).accepted(), 7);
+  EXPECT_EQ(history.samples(0).journal_sync_time().nanos(), 12'000'000);
 }
 
 TEST_F(AdminServiceTest, AnAbsentDatabaseIsNoEmptyQuarantine) {

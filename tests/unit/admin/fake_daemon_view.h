@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <vector>
 
 #include "server/admin/daemon_view.h"
 
@@ -15,6 +16,7 @@ class FakeDaemonView final : public admin::DaemonView {
     facts.version = "1.2.3";
     facts.writer_id = "writer-7";
     facts.started_at = absl::FromUnixSeconds(1767225600);
+    facts.now = facts.started_at + absl::Hours(1);
     facts.drain_timeout = absl::Seconds(25);
     circuit.name = "mysql";
     circuit.last_state_change = absl::InfinitePast();
@@ -24,6 +26,7 @@ class FakeDaemonView final : public admin::DaemonView {
   pipeline::PipelineStatus Pipeline() const override { return pipeline; }
   mysql::DatabaseStatus Database() const override { return database; }
   mysql::CircuitStatus Circuit() const override { return circuit; }
+  std::vector<admin::Sample> History() const override { return history; }
   void ResetCircuit() override { ++resets; }
   absl::Status Probe() override {
     ++probes;
@@ -39,6 +42,7 @@ class FakeDaemonView final : public admin::DaemonView {
   pipeline::PipelineStatus pipeline;
   mysql::DatabaseStatus database;
   mysql::CircuitStatus circuit;
+  std::vector<admin::Sample> history;
   absl::Status probe;
   v1::DiagnoseResponse diagnosis;
   std::atomic<int> resets = 0;

@@ -5,6 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -12,6 +17,7 @@
 
 #include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
+#include "tests/unit/admin/absent_database.h"
 #include "tests/unit/admin/fake_daemon_view.h"
 
 namespace holdfast::admin {
@@ -70,7 +76,8 @@ class HttpServerTest : public testing::Test {
   test::FakeDaemonView daemon_;
   metrics::Metrics metrics_{"test"};
   test::FakeClock clock_;
-  Pages pages_{daemon_, metrics_, clock_};
+  test::AbsentDatabase database_;
+  Pages pages_{daemon_, database_, metrics_, clock_};
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -83,12 +90,34 @@ TEST_F(HttpServerTest, APortThatIsTakenIsAnError) {
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr(options.listen.ToString())));
 }
 
-TEST_F(HttpServerTest, TheFirstPageSaysWhatIsHere) {
-  const std::string answer = Get("/");
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
-  for (const char* path : {"/livez", "/readyz", "/metrics", "/api/v1/status"}) {
-    EXPECT_THAT(answer, HasSubstr(path));
+TEST_F(HttpServerTest, WhoWantsNoHtmlIsToldWhatIsHere) {
+  for (const std::string& answer :
+       {Get("/"), Exchange("GET / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n"), Get("/help")}) {
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain"));
+    EXPECT_THAT(answer, HasSubstr("Content-Security-Policy: default-src 'none'"));
+    for (const char* path : {"/livez", "/readyz", "/health", "/metrics", "/api/v1/status",
+                             "/api/v1/history", "/api/v1/circuits", "/api/v1/quarantine"}) {
+      EXPECT_THAT(answer, HasSubstr(absl::StrCat("\n", path, " ")));
+      EXPECT_THAT(Get(path), Not(StartsWith("HTTP/1.1 404"))) << path;
+    }
   }
+}
+
+TEST_F(HttpServerTest, ABrowserGetsAPageThatMayLoadNothing) {
+  const std::string answer =
+      Exchange("GET / HTTP/1.1\r\nHost: x\r\nAccept: text/html,*/*;q=0.8\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Type: text/html; charset=utf-8\r\n"));
+  EXPECT_THAT(answer, HasSubstr("\r\nVary: Accept\r\n"));
+  EXPECT_THAT(answer, HasSubstr("\r\nContent-Security-Policy: default-src 'none'; script-src "
+                                "'sha256-"));
+  EXPECT_THAT(answer, Not(HasSubstr("unsafe-inline")));
+  EXPECT_THAT(answer, testing::EndsWith("</html>\n"));
+  // Put together: neither placeholders nor files beside it.
+  EXPECT_THAT(answer, Not(HasSubstr("{{s")));
+  EXPECT_THAT(answer, Not(HasSubstr("src=")));
+  EXPECT_THAT(answer, Not(HasSubstr("rel=\"stylesheet\"")));
 }
 
 TEST_F(HttpServerTest, PrometheusGetsItsMetrics) {
@@ -142,6 +171,75 @@ TEST_F(HttpServerTest, NotReadyNamesWhatIsMissing) {
   const std::string answer = Get("/readyz");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
   EXPECT_THAT(answer, HasSubstr("The journal is full"));
+}
+
+TEST_F(HttpServerTest, HealthIsReadyAsJson) {
+  const std::string well = Get("/health");
+  EXPECT_THAT(well, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(well, HasSubstr("Content-Type: application/json"));
+  EXPECT_THAT(well, HasSubstr("\"status\": \"healthy\""));
+  EXPECT_THAT(well, HasSubstr("\"version\": \"1.2.3\""));
+  daemon_.database.failure = absl::UnavailableError("connect to \"db\": refused");
+  const std::string degraded = Get("/health");
+  EXPECT_THAT(degraded, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(degraded, HasSubstr("\"status\": \"degraded\""));
+  EXPECT_THAT(degraded, HasSubstr("connect to \\\"db\\\": refused"));
+  daemon_.pipeline.journal.full = true;
+  const std::string full = Get("/health");
+  EXPECT_THAT(full, StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_THAT(full, HasSubstr("\"status\": \"unhealthy\""));
+}
+
+TEST_F(HttpServerTest, TheCircuitIsTheDaemons) {
+  daemon_.circuit.state = flow::BreakerState::kOpen;
+  const std::string answer = Get("/api/v1/circuits");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("\"name\": \"mysql\""));
+  EXPECT_THAT(answer, HasSubstr("\"state\": \"CIRCUIT_STATE_OPEN\""));
+  EXPECT_THAT(answer, HasSubstr("\"failure_threshold\": 5"));
+}
+
+TEST_F(HttpServerTest, AnAbsentDatabaseIsNoEmptyQuarantine) {
+  const std::string answer = Get("/api/v1/quarantine");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Type: application/json"));
+  EXPECT_THAT(answer, HasSubstr("\"error\": \"the quarantine cannot be read: connect to db:3306"));
+  EXPECT_THAT(answer, Not(HasSubstr("events")));
+}
+
+TEST_F(HttpServerTest, AWrongQuestionToTheQuarantineIsNamed) {
+  for (const auto& [query, fault] :
+       {std::pair("page_size=1001", "page_size"), std::pair("page_size=-1", "page_size"),
+        std::pair("page_size", "page_size"), std::pair("page_token=x", "page_token"),
+        std::pair("include_content=true", "include_content")}) {
+    const std::string answer = Get(absl::StrCat("/api/v1/quarantine?", query));
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 400 Bad Request\r\n")) << query;
+    EXPECT_THAT(answer, HasSubstr(absl::StrCat("\"error\": \"", fault)));
+  }
+}
+
+TEST_F(HttpServerTest, QuestionsThatWaitForTheDatabaseHoldUpNoProbe) {
+  database_.Hold();
+  std::vector<std::thread> waiting;
+  std::atomic<int> turned_away = 0;
+  std::atomic<int> answered = 0;
+  for (int i = 0; i < 12; ++i) {
+    waiting.emplace_back([this, &turned_away, &answered] {
+      const std::string answer = Get("/api/v1/quarantine");
+      if (absl::StrContains(answer, "ask again")) ++turned_away;
+      ++answered;
+    });
+  }
+  // Two are held; all others have their answer, and the threads are free.
+  const absl::Time end = base::SystemClock().Steady() + absl::Seconds(30);
+  while (turned_away < 10 && base::SystemClock().Steady() < end) {
+    base::SystemClock().Sleep(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(turned_away, 10);
+  EXPECT_EQ(answered, 10);
+  EXPECT_THAT(Get("/livez"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  database_.LetGo();
+  for (std::thread& thread : waiting) thread.join();
 }
 
 TEST_F(HttpServerTest, WhatIsNotHereIsNotFound) {

@@ -107,6 +107,34 @@ TEST(StatusTest, WhileALaneIsUnknownOnlyTheAcceptedAreTold) {
   EXPECT_EQ(books.pending(), 0);
 }
 
+TEST(StatusTest, AWarningIsAProblemAndNothingThatIsMissing) {
+  test::FakeDaemonView daemon;
+  daemon.database.warnings = {"sync_binlog is 0"};
+  const v1::GetStatusResponse status = StatusOf(daemon);
+  EXPECT_THAT(status.missing(), IsEmpty());
+  ASSERT_EQ(status.problems_size(), 1);
+  EXPECT_EQ(status.problems(0).effect(), v1::PROBLEM_EFFECT_ENDANGERING);
+  EXPECT_EQ(status.problems(0).subject(), "database");
+  EXPECT_EQ(status.summary().grade(), v1::GRADE_WARNING);
+}
+
+TEST(StatusTest, WhatThePageShowsBesideIsThere) {
+  test::FakeDaemonView daemon;
+  daemon.facts.journal_folder = "/var/lib/holdfast/journal";
+  daemon.database.waiting = 3;
+  daemon.database.limit = 15;
+  daemon.circuit.options.failure_threshold = 7;
+  daemon.circuit.options.recovery_timeout = absl::Milliseconds(1500);
+  const v1::GetStatusResponse status = StatusOf(daemon);
+  EXPECT_EQ(status.answered_at().seconds() - status.started_at().seconds(), 3600);
+  EXPECT_EQ(status.journal().folder(), "/var/lib/holdfast/journal");
+  EXPECT_EQ(status.database().connections_waiting(), 3);
+  EXPECT_EQ(status.database().connections_limit(), 15);
+  ASSERT_EQ(status.circuits_size(), 1);
+  EXPECT_EQ(status.circuits(0).config().failure_threshold(), 7);
+  EXPECT_EQ(status.circuits(0).config().recovery_timeout().nanos(), 500'000'000);
+}
+
 TEST(StatusTest, ACircuitThatNeverChangedHasNoTimeOfChange) {
   test::FakeDaemonView daemon;
   EXPECT_FALSE(CircuitOf(daemon.circuit).has_last_state_change());
