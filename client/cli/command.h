@@ -1,5 +1,5 @@
-// The commands of the tool, each described in one place: dispatch, help and completion all come from
-// here, so that none of them can say what the others do not.
+// The commands of the tool, each described in one place: dispatch, help and completion all come
+// from here, so that none of them can say what the others do not.
 
 #pragma once
 

@@ -1,8 +1,13 @@
 // The one table of the tool's commands, in the order of the overview.
 
+#include "client/cli/circuits_command.h"
 #include "client/cli/command.h"
+#include "client/cli/completion_command.h"
 #include "client/cli/doctor_command.h"
+#include "client/cli/drain_command.h"
 #include "client/cli/health_command.h"
+#include "client/cli/loglevel_command.h"
+#include "client/cli/quarantine_command.h"
 #include "client/cli/send_command.h"
 #include "client/cli/status_command.h"
 
@@ -16,6 +21,17 @@ const std::vector<const Command*>& Commands() {
       &StatusCommand(),
       &HealthCommand(),
       &DoctorCommand(),
+      &CircuitsLsCommand(),
+      &QuarantineLsCommand(),
+      &QuarantineShowCommand(),
+      // Mending and stopping
+      &QuarantineReplayCommand(),
+      &QuarantineDiscardCommand(),
+      &CircuitsResetCommand(),
+      &LogLevelCommand(),
+      &DrainCommand(),
+      // This tool
+      &CompletionCommand(),
   };
   return commands;
 }

@@ -5,23 +5,15 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/json_util.h"
 
+#include "client/cli/admin_call.h"
 #include "client/cli/flags.h"
-#include "client/stream.h"
+#include "client/cli/status_watch.h"
 #include "holdfast/v1/admin.grpc.pb.h"
 
 namespace holdfast::client {
 namespace {
 
-absl::StatusOr<v1::GetStatusResponse> GetStatus(const std::string& address,
-                                                absl::Duration timeout) {
-  const auto stub = v1::AdminService::NewStub(OpenChannel(address));
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
-  v1::GetStatusResponse response;
-  const grpc::Status status = stub->GetStatus(&context, v1::GetStatusRequest(), &response);
-  if (!status.ok()) return FromGrpc(status);
-  return response;
-}
+constexpr absl::Duration kTimeout = absl::Seconds(5);
 
 int Print(const v1::GetStatusResponse& status, bool json) {
   if (!json) {
@@ -43,16 +35,19 @@ int Print(const v1::GetStatusResponse& status, bool json) {
 }
 
 absl::StatusOr<int> RunStatus(const Arguments& arguments) {
-  const absl::StatusOr<absl::Duration> timeout = arguments.GetDuration("timeout", absl::Seconds(5));
-  if (!timeout.ok()) return timeout.status();
-  const std::string address = DaemonAddress(arguments);
-  const absl::StatusOr<v1::GetStatusResponse> status = GetStatus(address, *timeout);
-  if (!status.ok()) {
-    std::cerr << "holdfast status: no answer from " << address << ": " << status.status().message()
-              << "\n"
-              << UnreachableAdvice(address) << "\n";
-    return kExitUnavailable;
+  if (arguments.Has("watch") && arguments.Has("json")) {
+    return absl::InvalidArgumentError("--watch and --json are two forms; choose one");
   }
+  for (const char* flag : {"every", "times"}) {
+    if (arguments.Has(flag) && !arguments.Has("watch")) {
+      return absl::InvalidArgumentError(absl::StrCat("--", flag, " goes with --watch"));
+    }
+  }
+  absl::StatusOr<AdminCaller> caller = AdminCaller::Make("status", arguments, kTimeout);
+  if (!caller.ok()) return caller.status();
+  if (arguments.Has("watch")) return WatchStatus(*caller, arguments);
+  const auto status = caller->Call(&AdminCaller::Stub::GetStatus, v1::GetStatusRequest());
+  if (!status.ok()) return caller->Failed(status.status());
   return Print(*status, arguments.Has("json"));
 }
 
@@ -64,15 +59,21 @@ const Command& StatusCommand() {
       .group = CommandGroup::kLooking,
       .summary = "Shows what the daemon is doing.",
       .description =
-          R"(Shows what a Holdfast daemon is doing: whether it is ready and what is missing, how many
-events it took and where they are, its lanes towards the database, its journal and its database.
+          R"(Shows what a Holdfast daemon is doing: whether it is ready and what is missing, how
+many events it took and where they are, its lanes towards the database, its journal
+and its database.
 )",
       .flags = {ToFlag(),
                 {.name = "json",
                  .help = "The same as JSON (holdfast.v1.GetStatusResponse), for programs."},
+                {.name = "watch",
+                 .help = "Goes on showing it, with rates: in place on a terminal, otherwise a line "
+                         "for each change. Until it is interrupted."},
+                {.name = "every", .value = "TIME", .help = "How often --watch looks. Default: 1s"},
+                {.name = "times", .value = "N", .help = "--watch ends after N looks."},
                 TimeoutFlag("How long to wait for the answer. Default: 5s")},
       .endings = {{kExitOk, "the daemon is ready"},
-                  {kExitRejected, "something is missing"},
+                  {kExitRejected, "something is missing (with --watch: at the last look)"},
                   {kExitUnavailable, kUnreachableEnding}},
       .run = RunStatus};
   return command;

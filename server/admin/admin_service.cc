@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -25,13 +24,6 @@ constexpr size_t kWaitingMax = 8;
 constexpr absl::Duration kDiagnosisMax = absl::Seconds(60);
 constexpr absl::Duration kToAnswer = absl::Milliseconds(500);
 
-// How long an operator waits for a connection from the pool.
-constexpr absl::Duration kSessionWait = absl::Seconds(5);
-
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
-
 grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const grpc::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(status);
@@ -40,10 +32,12 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const grp
 
 }  // namespace
 
-AdminService::AdminService(DaemonView& daemon, mysql::SessionSource& sessions, base::Clock& clock)
+AdminService::AdminService(DaemonView& daemon, mysql::SessionSource& sessions, base::Clock& clock,
+                           const writer::WriterOptions& writer)
     : daemon_(daemon),
       sessions_(sessions),
       clock_(clock),
+      writer_(writer),
       background_(kWaitingMax),
       diagnoses_(1) {}
 
@@ -59,24 +53,6 @@ grpc::ServerUnaryReactor* AdminService::GetHistory(grpc::CallbackServerContext* 
                                                    v1::GetHistoryResponse* response) {
   *response = HistoryOf(daemon_.History());
   return Answer(context, grpc::Status::OK);
-}
-
-grpc::ServerUnaryReactor* AdminService::ListQuarantine(grpc::CallbackServerContext* context,
-                                                       const v1::ListQuarantineRequest* request,
-                                                       v1::ListQuarantineResponse* response) {
-  const auto query = ReadQuery(*request);
-  if (!query.ok()) return Answer(context, ToGrpc(query.status()));
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool runs = background_.TryRun([this, query = *query, reactor, response] {
-    auto page = ReadQuarantine(sessions_, clock_.Steady() + kSessionWait, query);
-    if (page.ok()) *response = *std::move(page);
-    reactor->Finish(ToGrpc(page.status()));
-  });
-  if (!runs) {
-    reactor->Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                                 "too many questions wait for the database; try again"));
-  }
-  return reactor;
 }
 
 grpc::ServerUnaryReactor* AdminService::ListCircuits(grpc::CallbackServerContext* context,
@@ -107,6 +83,7 @@ grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* conte
   base::LogInfo("an operator asks for an orderly end");
   *response->mutable_drain_timeout() =
       TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(daemon_.Facts().drain_timeout));
+  response->set_admin_port(static_cast<uint32_t>(daemon_.Facts().admin_port));
   daemon_.Drain();
   return Answer(context, grpc::Status::OK);
 }
@@ -128,6 +105,32 @@ grpc::ServerUnaryReactor* AdminService::Diagnose(grpc::CallbackServerContext* co
                                  "another diagnosis is under way; try again"));
   }
   return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::GetLogLevel(grpc::CallbackServerContext* context,
+                                                    const v1::GetLogLevelRequest* /*request*/,
+                                                    v1::GetLogLevelResponse* response) {
+  response->set_level(std::string(base::LogLevelName(base::GetLogLevel())));
+  return Answer(context, grpc::Status::OK);
+}
+
+grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext* context,
+                                                    const v1::SetLogLevelRequest* request,
+                                                    v1::SetLogLevelResponse* response) {
+  base::LogLevel level = base::LogLevel::kInfo;
+  if (const absl::Status parsed = base::ParseLogLevel(request->level(), &level); !parsed.ok()) {
+    return Answer(context, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                                        absl::StrCat("level: ", parsed.message())));
+  }
+  const base::LogLevel before = base::GetLogLevel();
+  // Said before a higher level could hide it, and after a lower one was set.
+  const bool is_quieter = level > before;
+  if (!is_quieter) base::SetLogLevel(level);
+  base::LogWarning("an operator changes the log level",
+                   {{"from", base::LogLevelName(before)}, {"to", base::LogLevelName(level)}});
+  if (is_quieter) base::SetLogLevel(level);
+  response->set_previous(std::string(base::LogLevelName(before)));
+  return Answer(context, grpc::Status::OK);
 }
 
 }  // namespace holdfast::admin

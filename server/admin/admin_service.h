@@ -4,11 +4,15 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/strings/string_view.h"
+
 #include "holdfast/v1/admin.grpc.pb.h"
 #include "server/admin/background.h"
 #include "server/admin/daemon_view.h"
 #include "server/base/clock.h"
 #include "server/mysql/session.h"
+#include "server/writer/lane_writer.h"
 
 namespace holdfast::admin {
 
@@ -16,7 +20,9 @@ namespace holdfast::admin {
 class AdminService final : public v1::AdminService::CallbackService {
  public:
   // All must outlive the service's last call.
-  AdminService(DaemonView& daemon, mysql::SessionSource& sessions, base::Clock& clock);
+  // `writer`: as the daemon's lanes have it, for replays.
+  AdminService(DaemonView& daemon, mysql::SessionSource& sessions, base::Clock& clock,
+               const writer::WriterOptions& writer);
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
                                       const v1::GetStatusRequest* request,
@@ -27,6 +33,12 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* ListQuarantine(grpc::CallbackServerContext* context,
                                            const v1::ListQuarantineRequest* request,
                                            v1::ListQuarantineResponse* response) override;
+  grpc::ServerUnaryReactor* ReplayQuarantine(grpc::CallbackServerContext* context,
+                                             const v1::ReplayQuarantineRequest* request,
+                                             v1::ReplayQuarantineResponse* response) override;
+  grpc::ServerUnaryReactor* DiscardQuarantine(grpc::CallbackServerContext* context,
+                                              const v1::DiscardQuarantineRequest* request,
+                                              v1::DiscardQuarantineResponse* response) override;
   grpc::ServerUnaryReactor* ListCircuits(grpc::CallbackServerContext* context,
                                          const v1::ListCircuitsRequest* request,
                                          v1::ListCircuitsResponse* response) override;
@@ -39,11 +51,27 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* Diagnose(grpc::CallbackServerContext* context,
                                      const v1::DiagnoseRequest* request,
                                      v1::DiagnoseResponse* response) override;
+  grpc::ServerUnaryReactor* GetLogLevel(grpc::CallbackServerContext* context,
+                                        const v1::GetLogLevelRequest* request,
+                                        v1::GetLogLevelResponse* response) override;
+  grpc::ServerUnaryReactor* SetLogLevel(grpc::CallbackServerContext* context,
+                                        const v1::SetLogLevelRequest* request,
+                                        v1::SetLogLevelResponse* response) override;
 
  private:
+  // Runs `task` where it may wait for the database; refuses if too many wait there.
+  grpc::ServerUnaryReactor* RunInBackground(
+      grpc::CallbackServerContext* context,
+      absl::AnyInvocable<void(grpc::ServerUnaryReactor*)> task);
+  // Settles each event of a request in turn, with what both kinds of requests have in common.
+  template <typename Request, typename Response, typename Settle>
+  grpc::ServerUnaryReactor* SettleEach(grpc::CallbackServerContext* context, const Request* request,
+                                       Response* response, absl::string_view verb, Settle settle);
+
   DaemonView& daemon_;
   mysql::SessionSource& sessions_;
   base::Clock& clock_;
+  const writer::WriterOptions writer_;
   Background background_;
   Background diagnoses_;
 };

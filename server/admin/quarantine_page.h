@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 #include "holdfast/v1/admin.pb.h"
@@ -14,6 +15,9 @@ namespace holdfast::admin {
 
 // How long an operator waits for a connection from the pool.
 inline constexpr absl::Duration kSessionWait = absl::Seconds(5);
+
+// What has become of an event, from the word in its row; empty: it waits.
+v1::QuarantineOutcome OutcomeOf(absl::string_view outcome);
 
 // What `request` asks for. InvalidArgument names the field at fault.
 absl::StatusOr<writer::QuarantineQuery> ReadQuery(const v1::ListQuarantineRequest& request);

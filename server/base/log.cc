@@ -63,6 +63,20 @@ void SetLogLevel(LogLevel level) {
   }
 }
 
+LogLevel GetLogLevel() {
+  switch (Logger().level()) {
+    case spdlog::level::trace:
+    case spdlog::level::debug:
+      return LogLevel::kDebug;
+    case spdlog::level::info:
+      return LogLevel::kInfo;
+    case spdlog::level::warn:
+      return LogLevel::kWarning;
+    default:
+      return LogLevel::kError;
+  }
+}
+
 void LogDebug(absl::string_view sentence, std::initializer_list<LogField> fields) {
   Log(spdlog::level::debug, sentence, fields);
 }
@@ -91,6 +105,20 @@ absl::Status ParseLogLevel(absl::string_view text, LogLevel* level) {
         absl::StrCat("\"", text, "\" is not one of debug, info, warning, error"));
   }
   return absl::OkStatus();
+}
+
+absl::string_view LogLevelName(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "";
 }
 
 }  // namespace holdfast::base

@@ -42,6 +42,7 @@ struct LogField {
 
 // All of these are thread-safe. Lines below the level of SetLogLevel are dropped.
 void SetLogLevel(LogLevel level);
+LogLevel GetLogLevel();
 void LogDebug(absl::string_view sentence, std::initializer_list<LogField> fields = {});
 void LogInfo(absl::string_view sentence, std::initializer_list<LogField> fields = {});
 void LogWarning(absl::string_view sentence, std::initializer_list<LogField> fields = {});
@@ -49,5 +50,7 @@ void LogError(absl::string_view sentence, std::initializer_list<LogField> fields
 
 // "debug", "info", "warning" or "error", in any case; InvalidArgument otherwise.
 absl::Status ParseLogLevel(absl::string_view text, LogLevel* level);
+// As ParseLogLevel takes it.
+absl::string_view LogLevelName(LogLevel level);
 
 }  // namespace holdfast::base

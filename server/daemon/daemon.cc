@@ -103,7 +103,8 @@ absl::Status Daemon::StartPipeline() {
 // The pages come last: what they say about the listener is true from the first answer on.
 absl::Status Daemon::StartDoors() {
   admin::DaemonView& view = *this;
-  admin_service_ = std::make_unique<admin::AdminService>(view, *pool_, clock_);
+  admin_service_ =
+      std::make_unique<admin::AdminService>(view, *pool_, clock_, config_.pipeline.writer);
   HOLDFAST_ASSIGN_OR_RETURN(
       server_,
       ingress::Server::Start(config_.server, *pipeline_, {admin_service_.get()}, clock_, metrics_));
@@ -113,6 +114,8 @@ absl::Status Daemon::StartDoors() {
   }
   pages_ = std::make_unique<admin::Pages>(view, *pool_, metrics_, clock_);
   HOLDFAST_ASSIGN_OR_RETURN(http_, admin::HttpServer::Start(config_.http, *pages_));
+  absl::MutexLock lock(&mu_);
+  admin_port_ = http_->address().port;
   return absl::OkStatus();
 }
 
@@ -211,6 +214,7 @@ admin::DaemonFacts Daemon::Facts() const {
   facts.journal_is_volatile = disk_->persistence() == disk::Persistence::kVolatile;
   absl::MutexLock lock(&mu_);
   facts.draining = draining_;
+  facts.admin_port = admin_port_;
   return facts;
 }
 

@@ -91,6 +91,7 @@ class Daemon final : private admin::DaemonView {
   mutable absl::Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  int admin_port_ ABSL_GUARDED_BY(mu_) = 0;                 // Once it listens.
   ingress::Server* probed_ ABSL_GUARDED_BY(mu_) = nullptr;  // Once it listens.
 };
 

@@ -22,6 +22,7 @@ namespace {
 
 constexpr unsigned kNoSuchDatabase = 1049;
 constexpr unsigned kNoSuchTable = 1146;
+constexpr unsigned kColumnIsThere = 1060;
 
 // The migration that creates usage_records, usage_stats and cost_stats.
 constexpr int kUsageMigration = 3;
@@ -161,7 +162,12 @@ absl::Status Migrator::Check(const SchemaState& state) {
 absl::Status Migrator::Apply(const sql::Migration& migration) {
   if (migration.version == kUsageMigration) HOLDFAST_RETURN_IF_ERROR(ClearTheWay());
   for (const std::string& statement : Split(migration.text)) {
-    HOLDFAST_RETURN_IF_ERROR(connection_.Run(statement));
+    absl::Status run = connection_.Run(statement);
+    // MySQL has no ADD COLUMN IF NOT EXISTS. The columns of one statement come together or not at
+    // all, so this one was interrupted after it.
+    const std::optional<DatabaseError> error = ErrorOf(run);
+    if (error.has_value() && error->error_number == kColumnIsThere) continue;
+    HOLDFAST_RETURN_IF_ERROR(run);
   }
   HOLDFAST_RETURN_IF_ERROR(
       connection_

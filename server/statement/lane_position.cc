@@ -73,13 +73,13 @@ Call MoveLane(const LaneKey& key, const LaneRow& from, uint64_t position, uint64
       Fixed(kLanesTable,
             "UPDATE holdfast_lanes SET position = ?, committed = committed + ?, "
             "adjusted = adjusted + ?, updated_at = ? WHERE writer_id = ? AND lane = ? "
-            "AND epoch = ? AND journal_id = ? AND position = ?",
+            "AND epoch = ? AND journal_id = ? AND position = ? AND quarantined = ?",
             {ColumnType::kUint64, ColumnType::kUint64, ColumnType::kInt64, ColumnType::kTime,
              ColumnType::kText, ColumnType::kText, ColumnType::kUint64, ColumnType::kBinary,
-             ColumnType::kUint64});
+             ColumnType::kUint64, ColumnType::kUint64});
   const auto skipped = static_cast<int64_t>(position - from.position - events);
   return OneRow(statement, {position, events, skipped, now, key.writer_id, key.lane, from.epoch,
-                            from.journal_id.view(), from.position});
+                            from.journal_id.view(), from.position, from.quarantined});
 }
 
 Call CorrectLane(const LaneKey& key, uint64_t duplicate, uint64_t quarantined) {
@@ -91,6 +91,18 @@ Call CorrectLane(const LaneKey& key, uint64_t duplicate, uint64_t quarantined) {
              ColumnType::kText});
   return OneRow(statement,
                 {duplicate + quarantined, duplicate, quarantined, key.writer_id, key.lane});
+}
+
+Call BookReplay(const LaneKey& key, const event::Id& journal_id, bool duplicate) {
+  static const mysql::Statement* const statement =
+      Fixed(kLanesTable,
+            "UPDATE holdfast_lanes SET committed = committed + ?, duplicate = duplicate + ?, "
+            "quarantined = quarantined - ? WHERE writer_id = ? AND lane = ? AND journal_id = ? "
+            "AND quarantined >= ?",
+            {ColumnType::kUint64, ColumnType::kUint64, ColumnType::kUint64, ColumnType::kText,
+             ColumnType::kText, ColumnType::kBinary, ColumnType::kUint64});
+  return OneRow(statement, {uint64_t{duplicate ? 0u : 1u}, uint64_t{duplicate ? 1u : 0u},
+                            uint64_t{1}, key.writer_id, key.lane, journal_id.view(), uint64_t{1}});
 }
 
 Call ReadStatsUtcOffset() {

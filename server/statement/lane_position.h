@@ -45,13 +45,19 @@ absl::StatusOr<LaneRow> ReadLane(const mysql::ResultRow& answer);
 Call TakeLane(const LaneKey& key, const LaneRow& row, absl::Time now);
 
 // Moves the row from where `from` says it is to `position`, past `events` events; whatever the
-// ordinals skip is booked as adjusted. Changes one row, or none if the row is not as `from` says.
+// ordinals skip is booked as adjusted. Changes one row, or none if the row is not as `from` says:
+// elsewhere, or with another number of quarantined events, since some were replayed.
 // `from` must outlive the call.
 Call MoveLane(const LaneKey& key, const LaneRow& from, uint64_t position, uint64_t events,
               absl::Time now);
 
 // Books events that MoveLane counted as committed and that were not. In the same transaction.
 Call CorrectLane(const LaneKey& key, uint64_t duplicate, uint64_t quarantined);
+
+// Books one event that was replayed from quarantine as committed, or as a duplicate. Changes one
+// row, or none if these books do not hold it: the lane is gone, or of another journal. `journal_id`
+// must outlive the call.
+Call BookReplay(const LaneKey& key, const event::Id& journal_id, bool duplicate);
 
 // The STATS_UTC_OFFSET that the database was set up with: one row, one column, as in "+08:00".
 Call ReadStatsUtcOffset();

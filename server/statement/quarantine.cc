@@ -23,8 +23,6 @@ constexpr absl::string_view kTable = "holdfast_quarantine";
 
 // As in sql/0001_holdfast.sql.
 constexpr size_t kEventIdBytesMax = 255;
-constexpr size_t kColumnNameBytesMax = 64;
-constexpr size_t kReasonBytesMax = 512;
 
 constexpr std::array kColumns = {
     Column{"digest", ColumnType::kBinary},         Column{"kind", ColumnType::kText},
@@ -34,14 +32,15 @@ constexpr std::array kColumns = {
     Column{"column_name", ColumnType::kText},      Column{"reason", ColumnType::kText},
     Column{"event_protobuf", ColumnType::kBinary}, Column{"event_json", ColumnType::kText},
     Column{"first_at", ColumnType::kTime},         Column{"last_at", ColumnType::kTime},
+    Column{"journal_id", ColumnType::kBinary},     Column{"outcome", ColumnType::kText},
 };
 
 const mysql::Statement* InsertQuarantine() {
-  static const mysql::Statement* const statement =
-      Upsert(kTable, kColumns,
-             {Replace("writer_id"), Replace("lane"), Replace("producer_id"), Replace("sequence"),
-              Replace("error_number"), Replace("column_name"), Replace("reason"),
-              Replace("last_at"), "attempts = attempts + 1"});
+  static const mysql::Statement* const statement = Upsert(
+      kTable, kColumns,
+      {Replace("writer_id"), Replace("lane"), Replace("producer_id"), Replace("sequence"),
+       Replace("error_number"), Replace("column_name"), Replace("reason"), Replace("last_at"),
+       Replace("journal_id"), Replace("outcome"), "attempts = attempts + 1"});
   return statement;
 }
 
@@ -95,7 +94,8 @@ absl::string_view CutText(absl::string_view text, size_t bytes_max) {
 }
 
 QuarantineInsert::QuarantineInsert(event::Kind kind, const LaneKey& lane,
-                                   absl::Span<const Refused> refused, absl::Time now, bool minimal)
+                                   const event::Id& journal_id, absl::Span<const Refused> refused,
+                                   absl::Time now, bool minimal)
     : order_(refused.size()) {
   digests_.reserve(refused.size());
   for (const Refused& one : refused) {
@@ -126,6 +126,8 @@ QuarantineInsert::QuarantineInsert(event::Kind kind, const LaneKey& lane,
     values.emplace_back(minimal ? none : Keep(ToJson(event)));
     values.emplace_back(now);
     values.emplace_back(now);
+    values.emplace_back(journal_id.view());
+    values.emplace_back(none);
   }
 }
 
@@ -134,14 +136,19 @@ absl::string_view QuarantineInsert::Keep(std::string text) {
   return texts_.back();
 }
 
-Call ListQuarantine(uint64_t below, uint64_t rows_max) {
-  static const mysql::Statement* const statement =
-      Fixed(kTable,
-            "SELECT quarantine_id, kind, producer_id, sequence, error_number, reason, "
-            "column_name, first_at, last_at, attempts FROM holdfast_quarantine "
-            "WHERE quarantine_id < ? ORDER BY quarantine_id DESC LIMIT ?",
-            {ColumnType::kUint64, ColumnType::kUint64});
-  return OneRow(statement, {below, rows_max});
+Call ListQuarantine(uint64_t below, uint64_t rows_max, bool settled) {
+  constexpr absl::string_view kSelect =
+      "SELECT quarantine_id, kind, producer_id, sequence, error_number, reason, column_name, "
+      "first_at, last_at, attempts, writer_id, lane, outcome, settled_at, settled_by, "
+      "settled_reason FROM holdfast_quarantine WHERE quarantine_id < ?";
+  constexpr absl::string_view kNewestFirst = " ORDER BY quarantine_id DESC LIMIT ?";
+  static const mysql::Statement* const all = Fixed(kTable, absl::StrCat(kSelect, kNewestFirst),
+                                                   {ColumnType::kUint64, ColumnType::kUint64});
+  static const mysql::Statement* const waiting =
+      Fixed(kTable, absl::StrCat(kSelect, " AND outcome = ?", kNewestFirst),
+            {ColumnType::kUint64, ColumnType::kText, ColumnType::kUint64});
+  if (settled) return OneRow(all, {below, rows_max});
+  return OneRow(waiting, {below, absl::string_view(), rows_max});
 }
 
 absl::StatusOr<QuarantinedEvent> ReadQuarantined(const mysql::ResultRow& answer) {
@@ -163,6 +170,14 @@ absl::StatusOr<QuarantinedEvent> ReadQuarantined(const mysql::ResultRow& answer)
   HOLDFAST_ASSIGN_OR_RETURN(event.last_at, ReadTime(answer, 8));
   HOLDFAST_ASSIGN_OR_RETURN(const uint64_t attempts, ReadUnsigned(answer, 9));
   event.attempts = static_cast<uint32_t>(attempts);
+  HOLDFAST_ASSIGN_OR_RETURN(event.writer_id, ReadText(answer, 10));
+  HOLDFAST_ASSIGN_OR_RETURN(event.lane, ReadText(answer, 11));
+  HOLDFAST_ASSIGN_OR_RETURN(event.outcome, ReadText(answer, 12));
+  // What was settled once and waits again is told as waiting.
+  if (event.outcome.empty()) return event;
+  HOLDFAST_ASSIGN_OR_RETURN(event.settled_at, ReadTime(answer, 13));
+  HOLDFAST_ASSIGN_OR_RETURN(event.settled_by, ReadText(answer, 14));
+  event.settled_reason = answer.size() > 15 ? answer[15].value_or("") : "";
   return event;
 }
 

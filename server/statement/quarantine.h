@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@
 #include "server/statement/lane_position.h"
 
 namespace holdfast::statement {
+
+// As in sql/0001_holdfast.sql.
+inline constexpr size_t kColumnNameBytesMax = 64;
+inline constexpr size_t kReasonBytesMax = 512;
 
 // Under what an event is kept once: a digest of its kind and of its bytes as they were sent.
 event::Id QuarantineDigest(event::Kind kind, absl::string_view bytes);
@@ -35,14 +40,15 @@ struct Refused {
 };
 
 // The rows for some refused events, sorted by digest. An event that is there already is counted
-// once more. Hits without an id are each an event of their own, whatever they say: two of them are
-// two rows. Owns what its call points to, except the events.
+// once more, and waits again if it had been settled. Hits without an id are each an event of their
+// own, whatever they say: two of them are two rows. Owns what its call points to, except the
+// events.
 class QuarantineInsert {
  public:
   // `minimal`: without the JSON form and the words about the fault, for when the database refuses
   // them, too.
-  QuarantineInsert(event::Kind kind, const LaneKey& lane, absl::Span<const Refused> refused,
-                   absl::Time now, bool minimal);
+  QuarantineInsert(event::Kind kind, const LaneKey& lane, const event::Id& journal_id,
+                   absl::Span<const Refused> refused, absl::Time now, bool minimal);
   QuarantineInsert(const QuarantineInsert&) = delete;
   QuarantineInsert& operator=(const QuarantineInsert&) = delete;
 
@@ -71,11 +77,18 @@ struct QuarantinedEvent {
   absl::Time first_at;
   absl::Time last_at;
   uint32_t attempts = 0;
+  std::string writer_id;
+  std::string lane;
+  std::string outcome;  // Empty while it waits; else a constant of quarantine_replay.h.
+  std::optional<absl::Time> settled_at;
+  std::string settled_by;
+  std::string settled_reason;
   std::string event_json;  // Empty unless asked for.
 };
 
-// The newest rows below `below`, at most `rows_max`, without content.
-Call ListQuarantine(uint64_t below, uint64_t rows_max);
+// The newest rows below `below`, at most `rows_max`, without content: those that wait, or with
+// `settled` all.
+Call ListQuarantine(uint64_t below, uint64_t rows_max, bool settled);
 absl::StatusOr<QuarantinedEvent> ReadQuarantined(const mysql::ResultRow& answer);
 
 // The JSON form of one event: no row, or one with one column.

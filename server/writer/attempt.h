@@ -19,7 +19,7 @@
 #include "server/statement/batch.h"
 #include "server/statement/lane_position.h"
 #include "server/statement/quarantine.h"
-#include "server/writer/bisect.h"
+#include "server/writer/bring_in.h"
 #include "server/writer/lane_writer.h"
 #include "server/writer/transaction.h"
 
@@ -47,22 +47,16 @@ class Attempt {
   // Whether Run failed because holdfast_quarantine rejects an event, however little of it.
   bool quarantine_rejects() const { return quarantine_rejects_; }
 
+  // The row as the transaction found it: as `from`, but for what was replayed from quarantine
+  // meanwhile. REQUIRES: moved().
+  const statement::LaneRow& from() const { return from_; }
+
   // The row as the transaction leaves it, and what it sends to quarantine, in the events' order.
   const statement::LaneRow& to() const { return to_; }
   std::vector<Rejection> TakeRejections();
 
  private:
-  // An event that goes to quarantine.
-  struct Refusal {
-    size_t event;
-    Rejection rejection;
-  };
-
   absl::Status Move(Transaction& transaction);
-  absl::Status InsertRawRows(Transaction& transaction);
-  absl::Status LearnFates(Transaction& transaction, const InsertedRows& range);
-  void RefuseConflicts();
-  void Refuse(size_t event, const absl::Status& reason);
   absl::Status Quarantine(Transaction& transaction);
   absl::Status QuarantineEach(Transaction& transaction,
                               absl::Span<const statement::Refused> refused);
@@ -72,10 +66,10 @@ class Attempt {
   const event::Kind kind_;
   const std::string lane_name_;
   const statement::LaneKey key_;
-  const statement::LaneRow& from_;
   const absl::Span<const event::Accepted> events_;
   const absl::Time now_;
 
+  statement::LaneRow from_;
   std::unique_ptr<statement::Batch> batch_;  // Unless the event is condemned.
   bool moved_ = false;
   std::optional<statement::LaneRow> found_;

@@ -13,6 +13,7 @@
 #include "server/mysql/errors.h"
 #include "server/statement/lane_position.h"
 #include "server/writer/attempt.h"
+#include "server/writer/bring_in.h"
 #include "server/writer/transaction.h"
 
 namespace holdfast::writer {
@@ -24,15 +25,13 @@ using statement::LaneRow;
 constexpr int kRowsMaxMax = 65536;  // Sums of so many values cannot overflow.
 constexpr size_t kWriterIdBytesMax = 64;
 
-absl::Status Outage(absl::string_view text) {
-  mysql::DatabaseError error;
-  error.verdict = Verdict::kOutage;
-  return mysql::ToStatus(text, error);
-}
-
 LaneRow ToRow(const Seat& seat, const event::Id& journal_id) {
   return {journal_id,     seat.epoch,       seat.position, seat.committed,
           seat.duplicate, seat.quarantined, seat.adjusted};
+}
+
+Seat ToSeat(const LaneRow& row) {
+  return {row.epoch, row.position, row.committed, row.duplicate, row.quarantined, row.adjusted};
 }
 
 bool HasRisingOrdinals(absl::Span<const event::Accepted> events, uint64_t position) {
@@ -97,7 +96,10 @@ LaneWriter::LaneWriter(const WriterOptions& options, event::Lane lane, uint64_t 
 absl::Status LaneWriter::Open() {
   HOLDFAST_ASSIGN_OR_RETURN(const std::unique_ptr<Transaction> transaction,
                             Transaction::Begin(sessions_, clock_.Steady() + options_.rent_timeout));
-  absl::Status taken = CheckStatsUtcOffset(*transaction);
+  absl::Status taken;
+  if (event::KindOfLane(lane_) == event::Kind::kUsage) {
+    taken = CheckStatsUtcOffset(*transaction, options_);
+  }
   if (taken.ok()) taken = Take(*transaction);
   return taken.ok() ? taken : Fail(std::move(taken));
 }
@@ -161,21 +163,6 @@ absl::StatusOr<LaneRow> LaneWriter::Exchange(Transaction& transaction, const Lan
   if (ours.journal_id != options_.journal_id) ours = LaneRow();
   ours.journal_id = options_.journal_id;
   return ours;
-}
-
-absl::Status LaneWriter::CheckStatsUtcOffset(Transaction& transaction) {
-  if (event::KindOfLane(lane_) != event::Kind::kUsage) return absl::OkStatus();
-  HOLDFAST_ASSIGN_OR_RETURN(const std::vector<mysql::ResultRow> answer,
-                            transaction.Query(statement::ReadStatsUtcOffset()));
-  if (answer.empty()) {
-    return Outage("holdfast_schema is empty: the tables are not set up; run holdfastd --migrate");
-  }
-  HOLDFAST_ASSIGN_OR_RETURN(const std::string theirs, statement::ReadText(answer.front(), 0));
-  const std::string ours = statement::FormatUtcOffset(options_.stats_utc_offset);
-  if (theirs == ours) return absl::OkStatus();
-  return Outage(absl::StrCat("STATS_UTC_OFFSET is ", ours,
-                             " here, but the hours of usage_stats in this ", "database begin at ",
-                             theirs, ": start with STATS_UTC_OFFSET=", theirs));
 }
 
 absl::StatusOr<Written> LaneWriter::Write(absl::Span<const event::Accepted> events,
@@ -250,12 +237,13 @@ absl::StatusOr<Written> LaneWriter::Commit(Transaction& transaction, Attempt& at
   if (HOLDFAST_SEEDED_BUG(kLostCommitTakenForDone)) committed = absl::OkStatus();
   if (!committed.ok()) {
     // Remembered whatever the verdict: believed only if the row says that it happened.
-    in_doubt_ = InDoubt{attempt.to().position, std::move(written.rejections)};
+    in_doubt_ = InDoubt{ToSeat(attempt.to()), std::move(written.rejections)};
     if (HOLDFAST_SEEDED_BUG(kLostCommitTakenForFailed)) in_doubt_.reset();
     if (mysql::VerdictOf(committed) == Verdict::kUnknown) metrics_.commits_unknown->Increment();
     return Fail(std::move(committed));
   }
   in_doubt_.reset();
+  FollowReplays(*seat_, attempt.from());
   TakeSeat(attempt.to());
   CountOutcomes();
   LogRejections(written.rejections);
@@ -284,6 +272,7 @@ absl::StatusOr<Written> LaneWriter::PassOver(uint64_t position) {
   const bool is_there = found.has_value() && found->journal_id == options_.journal_id &&
                         found->epoch == seat_->epoch && found->position == position;
   if (!is_there) return NotMoved(found, {});
+  FollowReplays(*seat_, *found);
   TakeSeat(*found);
   return Written();
 }
@@ -293,19 +282,14 @@ absl::StatusOr<std::optional<LaneRow>> LaneWriter::TouchRow(Transaction& transac
                                                             uint64_t position) {
   const statement::LaneKey key = {options_.writer_id, name_};
   LaneRow row = ToRow(*seat_, options_.journal_id);
-  HOLDFAST_ASSIGN_OR_RETURN(const uint64_t changed,
-                            transaction.ExecuteAll(statement::MoveLane(
-                                key, row, position, 0, transaction.Now(clock_.Now()))));
-  if (changed == 1) {
-    HOLDFAST_RETURN_IF_ERROR(transaction.Commit());
-    row.adjusted += static_cast<int64_t>(position - row.position);
-    row.position = position;
-    return std::optional<LaneRow>(row);
-  }
-  HOLDFAST_ASSIGN_OR_RETURN(const std::vector<mysql::ResultRow> answer,
-                            transaction.Query(statement::LockLane(key)));
-  if (answer.empty()) return std::optional<LaneRow>();
-  HOLDFAST_ASSIGN_OR_RETURN(row, statement::ReadLane(answer.front()));
+  std::optional<LaneRow> found;
+  HOLDFAST_ASSIGN_OR_RETURN(
+      const bool moved,
+      MoveLaneRow(transaction, key, position, 0, transaction.Now(clock_.Now()), &row, &found));
+  if (!moved) return found;
+  HOLDFAST_RETURN_IF_ERROR(transaction.Commit());
+  row.adjusted += static_cast<int64_t>(position - row.position);
+  row.position = position;
   return std::optional<LaneRow>(row);
 }
 
@@ -319,10 +303,11 @@ absl::StatusOr<Written> LaneWriter::NotMoved(const std::optional<LaneRow>& found
     written.kind = Written::Kind::kFenced;
     return written;
   }
-  const bool had_committed = in_doubt_.has_value() && in_doubt_->position == found->position;
+  const bool had_committed = in_doubt_.has_value() && in_doubt_->seat.position == found->position;
   if (had_committed) {
     written.rejections = std::move(in_doubt_->rejections);
     LogRejections(written.rejections);
+    FollowReplays(in_doubt_->seat, *found);
   }
   in_doubt_.reset();
   TakeSeat(*found);
@@ -348,9 +333,14 @@ absl::StatusOr<Written> LaneWriter::Reopen() {
   return written;
 }
 
-void LaneWriter::TakeSeat(const LaneRow& row) {
-  seat_ =
-      Seat{row.epoch, row.position, row.committed, row.duplicate, row.quarantined, row.adjusted};
+void LaneWriter::TakeSeat(const LaneRow& row) { seat_ = ToSeat(row); }
+
+// What a replay moves from one book to another was counted when the lane settled it, and is not
+// counted again.
+void LaneWriter::FollowReplays(const Seat& expected, const LaneRow& found) {
+  counted_.committed += found.committed - expected.committed;
+  counted_.duplicate += found.duplicate - expected.duplicate;
+  counted_.quarantined += found.quarantined - expected.quarantined;
 }
 
 void LaneWriter::CountOutcomes() {

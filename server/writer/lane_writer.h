@@ -59,7 +59,9 @@ struct WriterOptions {
   absl::Status Validate() const;
 };
 
-// The lane's row in holdfast_lanes. position = committed + duplicate + quarantined + adjusted.
+// The lane's row in holdfast_lanes. position = committed + duplicate + quarantined + adjusted. A
+// replay from quarantine, by whichever daemon, moves events from one of these books to another; the
+// writer notices with its next write or look.
 struct Seat {
   uint64_t epoch = 0;
   uint64_t position = 0;  // The last ordinal that is settled.
@@ -142,10 +144,10 @@ class LaneWriter final {
   const Seat& seat() const { return *seat_; }
 
  private:
-  // A COMMIT whose answer is not known: where it would have put the lane, and what it would have
+  // A COMMIT whose answer is not known: how it would have left the lane, and what it would have
   // refused.
   struct InDoubt {
-    uint64_t position = 0;
+    Seat seat;
     std::vector<Rejection> rejections;
   };
 
@@ -164,8 +166,8 @@ class LaneWriter final {
   absl::Status Take(Transaction& transaction);
   absl::StatusOr<statement::LaneRow> Exchange(Transaction& transaction,
                                               const statement::LaneRow& theirs, absl::Time now);
-  absl::Status CheckStatsUtcOffset(Transaction& transaction);
   void TakeSeat(const statement::LaneRow& row);
+  void FollowReplays(const Seat& expected, const statement::LaneRow& found);
   void CountOutcomes();
   void LogRejections(const std::vector<Rejection>& rejections) const;
   absl::Status Fail(absl::Status failure);

@@ -24,21 +24,25 @@ absl::Status AddContent(Transaction& transaction, QuarantinedEvent& event) {
 
 absl::StatusOr<QuarantinePage> ListQuarantine(mysql::SessionSource& sessions, absl::Time deadline,
                                               const QuarantineQuery& query) {
-  const uint64_t rows_max = std::clamp<uint64_t>(query.rows_max, 1, kQuarantinePageMax);
+  const bool one = query.only != 0;
+  const uint64_t rows_max = one ? 1 : std::clamp<uint64_t>(query.rows_max, 1, kQuarantinePageMax);
+  const uint64_t below = one ? query.only + 1 : query.below;
   HOLDFAST_ASSIGN_OR_RETURN(const std::unique_ptr<Transaction> transaction,
                             Transaction::Begin(sessions, deadline));
   // One more than the page holds tells whether there is another page.
-  HOLDFAST_ASSIGN_OR_RETURN(
-      const std::vector<mysql::ResultRow> answer,
-      transaction->Query(statement::ListQuarantine(query.below, rows_max + 1)));
+  HOLDFAST_ASSIGN_OR_RETURN(const std::vector<mysql::ResultRow> answer,
+                            transaction->Query(statement::ListQuarantine(
+                                below, rows_max + 1, one || query.include_settled)));
   QuarantinePage page;
   size_t content_bytes = 0;
   for (const mysql::ResultRow& row : answer) {
+    if (page.events.size() == rows_max && one) break;
     if (page.events.size() == rows_max || content_bytes > kQuarantinePageBytesMax) {
       page.next = page.events.back().quarantine_id;
       break;
     }
     HOLDFAST_ASSIGN_OR_RETURN(QuarantinedEvent event, statement::ReadQuarantined(row));
+    if (one && event.quarantine_id != query.only) break;
     if (query.include_content) {
       HOLDFAST_RETURN_IF_ERROR(AddContent(*transaction, event));
       content_bytes += event.event_json.size();

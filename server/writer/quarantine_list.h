@@ -23,6 +23,8 @@ inline constexpr size_t kQuarantinePageBytesMax = size_t{2} << 20;
 struct QuarantineQuery {
   uint64_t below = UINT64_MAX;  // Only quarantine ids below this: the last page's `next`.
   uint64_t rows_max = 100;      // 1 to kQuarantinePageMax; beyond that, that.
+  uint64_t only = 0;            // If not 0: this one alone, settled or not.
+  bool include_settled = false;
   bool include_content = false;
 };
 

@@ -251,11 +251,11 @@ TEST_P(DatabaseTest, TheQuarantineKeepsAnEventOnceAndCountsHowOften) {
   const statement::Refused refused = {&accepted, 1406, "model", reason};
   for (int i = 0; i < 2; ++i) {
     const statement::QuarantineInsert insert(event::Kind::kUsage, {"writer", "usage-0"},
-                                             {&refused, 1}, test::EventTime() + absl::Hours(i),
-                                             false);
+                                             event::EventKey("journal"), {&refused, 1},
+                                             test::EventTime() + absl::Hours(i), false);
     ASSERT_OK(Run(session, insert.call()));
   }
-  const Call list = statement::ListQuarantine(UINT64_MAX, 10);
+  const Call list = statement::ListQuarantine(UINT64_MAX, 10, false);
   const auto answer = session->Query(*list.statement, list.rows);
   ASSERT_OK(answer);
   ASSERT_THAT(*answer, SizeIs(1));
@@ -269,7 +269,7 @@ TEST_P(DatabaseTest, TheQuarantineKeepsAnEventOnceAndCountsHowOften) {
   const Call content = statement::ReadQuarantinedContent(event->quarantine_id);
   EXPECT_THAT((*session->Query(*content.statement, content.rows))[0][0],
               testing::Optional(testing::HasSubstr("model-1")));
-  const Call below = statement::ListQuarantine(event->quarantine_id, 10);
+  const Call below = statement::ListQuarantine(event->quarantine_id, 10, false);
   EXPECT_THAT(*session->Query(*below.statement, below.rows), IsEmpty());
 }
 

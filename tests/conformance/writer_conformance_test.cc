@@ -11,6 +11,7 @@
 #include "server/writer/housekeeping.h"
 #include "server/writer/lane_writer.h"
 #include "server/writer/quarantine_list.h"
+#include "server/writer/replay.h"
 #include "tests/conformance/backend.h"
 #include "tests/support/accepted_events.h"
 #include "tests/support/status_matchers.h"
@@ -88,6 +89,89 @@ class WriterConformanceTest : public ::testing::TestWithParam<const char*> {
   metrics::Metrics metrics_{"test"};
   test::AcceptedEvents events_;
 };
+
+// One event in quarantine, whose cause is mended.
+class ReplayConformanceTest : public WriterConformanceTest {
+ protected:
+  std::unique_ptr<LaneWriter> WriterWithOneInQuarantine() {
+    backend_->Shorten("usage_records", "model", 20);
+    AddUsage(1, 3);
+    v1::Event poison = UsageOf(UuidOf(4));
+    poison.mutable_usage()->set_model("a model with a name that is too long");
+    events_.Add(poison);
+    auto writer = OpenWriter(kUsageLane);
+    EXPECT_THAT(WriteAll(*writer), SizeIs(1));
+    backend_->Shorten("usage_records", "model", 128);
+    return writer;
+  }
+  absl::StatusOr<Settled> Replay() {
+    SettleRequest request;
+    request.quarantine_id = 1;
+    request.by = "somebody";
+    request.deadline = base::SystemClock().Steady() + absl::Seconds(60);
+    return ReplayQuarantined(Options(), sessions_, base::SystemClock(), request);
+  }
+  void ExpectReplayedOnce() {
+    EXPECT_THAT(Column("usage_records", "event_id", "event_id"), SizeIs(4));
+    EXPECT_THAT(Column("usage_stats", "requests", "requests"), ElementsAre("1", "3"));
+    EXPECT_THAT(Column("holdfast_quarantine", "outcome", "quarantine_id"),
+                ElementsAre("committed"));
+    EXPECT_THAT(Column("holdfast_lanes", "committed", "lane"), ElementsAre("4"));
+    EXPECT_THAT(Column("holdfast_lanes", "quarantined", "lane"), ElementsAre("0"));
+  }
+};
+
+TEST_P(ReplayConformanceTest, AReplayedEventCountsOnceAndTheLaneGoesOn) {
+  const auto writer = WriterWithOneInQuarantine();
+  auto settled = Replay();
+  ASSERT_OK(settled);
+  EXPECT_EQ(settled->kind, Settled::Kind::kCommitted);
+  ExpectReplayedOnce();
+  settled = Replay();
+  ASSERT_OK(settled);
+  EXPECT_EQ(settled->kind, Settled::Kind::kSettledBefore);
+  ExpectReplayedOnce();
+  AddUsage(5, 6);
+  WriteAll(*writer);
+  ExpectBooksLike(writer->seat());
+  EXPECT_EQ(writer->seat().committed, 6u);
+}
+
+TEST_P(ReplayConformanceTest, AReplayWhoseCommitWasNeverSentIsDoneByTheNextAttempt) {
+  const auto writer = WriterWithOneInQuarantine();
+  sessions_.LoseCommit(Interceptor::CommitLoss::kBefore);
+  const auto settled = Replay();
+  ASSERT_OK(settled);
+  EXPECT_EQ(settled->kind, Settled::Kind::kCommitted);
+  ExpectReplayedOnce();
+  ASSERT_OK(writer->Look());
+  ExpectBooksLike(writer->seat());
+}
+
+TEST_P(ReplayConformanceTest, AReplayWhoseCommitHappenedUnheardCountsOnce) {
+  const auto writer = WriterWithOneInQuarantine();
+  sessions_.LoseCommit(Interceptor::CommitLoss::kAfter);
+  const auto settled = Replay();
+  ASSERT_OK(settled);
+  EXPECT_EQ(settled->kind, Settled::Kind::kCommitted);
+  ExpectReplayedOnce();
+  ASSERT_OK(writer->Look());
+  ExpectBooksLike(writer->seat());
+}
+
+TEST_P(ReplayConformanceTest, AnEventThatIsRefusedAgainLeavesNothingBehind) {
+  const auto writer = WriterWithOneInQuarantine();
+  backend_->Shorten("usage_stats", "model", 20);
+  const auto settled = Replay();
+  ASSERT_OK(settled);
+  EXPECT_EQ(settled->kind, Settled::Kind::kRefusedAgain);
+  EXPECT_EQ(settled->rejection.error_number, 1406u);
+  EXPECT_THAT(Column("usage_records", "event_id", "event_id"), SizeIs(3));
+  EXPECT_THAT(Column("holdfast_quarantine", "attempts", "quarantine_id"), ElementsAre("2"));
+  EXPECT_THAT(Column("holdfast_lanes", "quarantined", "lane"), ElementsAre("1"));
+}
+
+INSTANTIATE_TEST_SUITE_P(On, ReplayConformanceTest, ::testing::Values("fake", "real"));
 
 INSTANTIATE_TEST_SUITE_P(On, WriterConformanceTest, ::testing::Values("fake", "real"),
                          [](const auto& name) { return name.param; });

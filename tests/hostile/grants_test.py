@@ -74,6 +74,15 @@ class GrantsTest(unittest.TestCase):
         admin = admin_pb2_grpc.AdminServiceStub(channel)
         listed = admin.ListQuarantine(admin_pb2.ListQuarantineRequest(), timeout=60)
         self.assertEqual(len(listed.events), 2)
+        ids = [event.quarantine_id for event in listed.events]
+        replayed = admin.ReplayQuarantine(admin_pb2.ReplayQuarantineRequest(
+            quarantine_ids=ids, requested_by="somebody"), timeout=60)
+        self.assertEqual([result.outcome for result in replayed.results],
+                         [admin_pb2.QUARANTINE_OUTCOME_WAITING] * 2)
+        discarded = admin.DiscardQuarantine(admin_pb2.DiscardQuarantineRequest(
+            quarantine_ids=ids[:1], requested_by="somebody"), timeout=60)
+        self.assertEqual([result.outcome for result in discarded.results],
+                         [admin_pb2.QUARANTINE_OUTCOME_DISCARDED])
         self.assertEqual(self.daemon.terminate(), 0)
         self.daemon.start()
         self.assertFalse(self.daemon.log_lines("error"), self.daemon.log_tail())

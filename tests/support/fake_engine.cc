@@ -27,13 +27,15 @@ bool Compare(const Cell& left, absl::string_view comparison, const Cell& right) 
 }  // namespace
 
 FakeEngine::FakeEngine() {
+  std::vector<SqlTable> tables;
   for (const sql::Migration& migration : sql::Migrations()) {
-    for (SqlTable& table : ParseTables(migration.text)) {
-      const std::string name = table.name;
-      tables_.emplace(name, FakeTable(std::move(table)));
-    }
+    ApplyMigration(migration.text, &tables);
   }
-  tables_.emplace("holdfast_schema", FakeTable(ParseTables(kSchemaTable).front()));
+  ApplyMigration(kSchemaTable, &tables);
+  for (SqlTable& table : tables) {
+    const std::string name = table.name;
+    tables_.emplace(name, FakeTable(std::move(table)));
+  }
   FakeTable& schema = table("holdfast_schema");
   const Record row = {static_cast<uint64_t>(sql::Migrations().size()), std::string("+00:00")};
   schema.slots[schema.KeyOf(row)].committed = row;

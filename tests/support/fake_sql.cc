@@ -1,5 +1,6 @@
 #include "tests/support/fake_sql.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
@@ -270,7 +271,7 @@ void ParseType(Tokens& tokens, SqlColumn* column) {
 
 void ParseColumn(Tokens& tokens, SqlColumn* column) {
   ParseType(tokens, column);
-  while (!tokens.Is(",") && !tokens.Is(")")) {
+  while (!tokens.Is(",") && !tokens.Is(")") && !tokens.Is(";")) {
     if (tokens.TakeIf("NOT")) {
       tokens.Expect("NULL");
       column->is_nullable = false;
@@ -331,6 +332,20 @@ SqlTable ParseTable(Tokens& tokens) {
   return table;
 }
 
+void AddColumns(Tokens& tokens, std::vector<SqlTable>* tables) {
+  const std::string name = tokens.Take();
+  const auto table = std::find_if(tables->begin(), tables->end(),
+                                  [&name](const SqlTable& one) { return one.name == name; });
+  if (table == tables->end()) tokens.Fail("comes after a table that is not there");
+  do {
+    for (const char* word : {"ADD", "COLUMN"}) tokens.Expect(word);
+    SqlColumn column;
+    column.name = tokens.Take();
+    ParseColumn(tokens, &column);
+    table->columns.push_back(std::move(column));
+  } while (tokens.TakeIf(","));
+}
+
 }  // namespace
 
 void FakeSqlFailure(absl::string_view what, absl::string_view text) {
@@ -343,14 +358,13 @@ SqlStatement ParseStatement(const mysql::Statement& statement) {
   return StatementParser(statement).Parse();
 }
 
-std::vector<SqlTable> ParseTables(absl::string_view migration) {
+void ApplyMigration(absl::string_view migration, std::vector<SqlTable>* tables) {
   Tokens tokens(migration);
-  std::vector<SqlTable> tables;
   while (!tokens.AtEnd()) {
-    if (tokens.TakeIf("CREATE") && tokens.TakeIf("TABLE")) tables.push_back(ParseTable(tokens));
+    if (tokens.TakeIf("CREATE") && tokens.TakeIf("TABLE")) tables->push_back(ParseTable(tokens));
+    if (tokens.TakeIf("ALTER") && tokens.TakeIf("TABLE")) AddColumns(tokens, tables);
     while (!tokens.AtEnd() && !tokens.TakeIf(";")) tokens.Take();
   }
-  return tables;
 }
 
 }  // namespace holdfast::test

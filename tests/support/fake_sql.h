@@ -72,9 +72,9 @@ struct SqlTable {
   std::vector<std::vector<std::string>> unique_keys;
 };
 
-// The tables that a migration creates, in order. Other statements than CREATE TABLE are passed
-// over.
-std::vector<SqlTable> ParseTables(absl::string_view migration);
+// Adds the tables that a migration creates, and the columns that it adds to those of before. Other
+// statements than CREATE TABLE and ALTER TABLE are passed over.
+void ApplyMigration(absl::string_view migration, std::vector<SqlTable>* tables);
 
 // Ends the test.
 [[noreturn]] void FakeSqlFailure(absl::string_view what, absl::string_view text);

@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "server/base/log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/admin/absent_database.h"
 #include "tests/unit/admin/fake_daemon_view.h"
@@ -60,8 +61,14 @@ class AdminServiceTest : public testing::Test {
 
   test::FakeDaemonView daemon_;
   test::AbsentDatabase database_;
-  test::FakeClock clock_;
-  AdminService service_{daemon_, database_, clock_};
+  test::FakeClock clock_{/*skip_waits=*/true};
+  static writer::WriterOptions Writer() {
+    writer::WriterOptions options;
+    options.writer_id = "writer-7";
+    options.journal_id = event::EventKey("journal");
+    return options;
+  }
+  AdminService service_{daemon_, database_, clock_, Writer()};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::AdminService::Stub> stub_;
 };
@@ -104,6 +111,63 @@ TEST_F(AdminServiceTest, AQuestionThatCannotBeRightIsRefused) {
     request.set_page_token(token);
     EXPECT_EQ(ListQuarantine(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT) << token;
   }
+}
+
+TEST_F(AdminServiceTest, ARequestToSettleNamesEventsAndWhoAsks) {
+  const auto replay = [this](const v1::ReplayQuarantineRequest& request) {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::ReplayQuarantineResponse response;
+    return stub_->ReplayQuarantine(&context, request, &response);
+  };
+  v1::ReplayQuarantineRequest request;
+  request.set_requested_by("somebody");
+  EXPECT_THAT(replay(request).error_message(), HasSubstr("quarantine_ids: must be 1 to 100"));
+  request.add_quarantine_ids(1);
+  request.clear_requested_by();
+  EXPECT_THAT(replay(request).error_message(), HasSubstr("requested_by: who asks"));
+  request.set_requested_by("somebody");
+  for (int i = 0; i < 100; ++i) request.add_quarantine_ids(1);
+  EXPECT_EQ(replay(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(AdminServiceTest, WithTheDatabaseAwayNothingIsSaidToBeDiscarded) {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::DiscardQuarantineRequest request;
+  request.add_quarantine_ids(1);
+  request.set_requested_by("somebody");
+  v1::DiscardQuarantineResponse response;
+  const grpc::Status status = stub_->DiscardQuarantine(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("connect to db:3306: refused"));
+}
+
+TEST_F(AdminServiceTest, TheLogLevelIsChangedAndTold) {
+  const base::LogLevel before = base::GetLogLevel();
+  const auto get = [this] {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::GetLogLevelResponse response;
+    EXPECT_TRUE(stub_->GetLogLevel(&context, v1::GetLogLevelRequest(), &response).ok());
+    return response.level();
+  };
+  const auto set = [this](const std::string& level, v1::SetLogLevelResponse* response) {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::SetLogLevelRequest request;
+    request.set_level(level);
+    return stub_->SetLogLevel(&context, request, response);
+  };
+  v1::SetLogLevelResponse response;
+  EXPECT_TRUE(set("error", &response).ok());
+  EXPECT_EQ(response.previous(), base::LogLevelName(before));
+  EXPECT_EQ(get(), "error");
+  const grpc::Status refused = set("loud", &response);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.error_message(), HasSubstr("not one of debug, info, warning, error"));
+  EXPECT_EQ(get(), "error");
+  base::SetLogLevel(before);
 }
 
 TEST_F(AdminServiceTest, QuestionsThatWaitForTheDatabaseHoldUpNobodyAndAreBounded) {

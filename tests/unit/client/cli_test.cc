@@ -21,8 +21,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "client/cli/command.h"
+#include "client/cli/completion_command.h"
 #include "client/cli/flags.h"
 #include "client/cli/status_command.h"
+#include "client/cli/status_watch.h"
 #include "tests/unit/client/fake_daemon.h"
 
 namespace holdfast::client {
@@ -298,6 +301,16 @@ TEST_F(CliTest, WrongArgumentsEndWith64AndSayWhatIsWrong) {
   expect({"send", "a", "--timeout=never"}, "--timeout=never");
   expect({"status", "now"}, "unexpected argument now");
   expect({"status", "--yaml"}, "unknown flag --yaml");
+  expect({"status", "--watch", "--json"}, "choose one");
+  expect({"status", "--times=3"}, "goes with --watch");
+  expect({"loglevel", "loud"}, "loud is no level");
+  expect({"circuits", "reset"}, "NAME is missing");
+  expect({"quarantine", "show", "x"}, "x is no ID");
+  expect({"quarantine", "replay"}, "which events?");
+  expect({"quarantine", "replay", "1", "--all"}, "make one");
+  expect({"quarantine", "replay", "1", "--kind=usage"}, "filters go with --all");
+  expect({"quarantine", "replay", "--all", "--kind=toy"}, "--kind=toy");
+  expect({"quarantine", "discard", "1"}, "--yes");
 }
 
 TEST_F(CliTest, AFileThatIsNotThereEndsWith66) {
@@ -385,6 +398,7 @@ TEST(StatusTest, TheReportSaysWhatIsMissingAndWhatIsNotKnown) {
                            Not(HasSubstr("adjusted"))));
 }
 
+// Answers with one example of everything.
 class FakeAdmin final : public v1::AdminService::Service {
  public:
   grpc::Status GetStatus(grpc::ServerContext* /*context*/, const v1::GetStatusRequest* /*request*/,
@@ -392,20 +406,218 @@ class FakeAdmin final : public v1::AdminService::Service {
     *response = ExampleStatus();
     return grpc::Status::OK;
   }
+  // Three pages of one event each; the second is a conflict.
+  grpc::Status ListQuarantine(grpc::ServerContext* /*context*/,
+                              const v1::ListQuarantineRequest* request,
+                              v1::ListQuarantineResponse* response) override {
+    uint64_t id = 3;
+    if (!request->page_token().empty()) id = std::stoul(request->page_token());
+    if (request->quarantine_id() > 3) return grpc::Status::OK;
+    v1::QuarantinedEvent& event = *response->add_events();
+    event.set_quarantine_id(id);
+    event.set_kind("usage");
+    event.set_lane("usage-1");
+    event.set_errno_code(id == 2 ? 0 : 1406);
+    event.set_column(id == 2 ? "event_id" : "model");
+    event.set_attempts(1);
+    event.set_outcome(v1::QUARANTINE_OUTCOME_WAITING);
+    if (request->include_content()) event.set_event_json("the content");
+    if (id > 1) response->set_next_page_token(absl::StrCat(id - 1));
+    return grpc::Status::OK;
+  }
+  grpc::Status ReplayQuarantine(grpc::ServerContext* /*context*/,
+                                const v1::ReplayQuarantineRequest* request,
+                                v1::ReplayQuarantineResponse* response) override {
+    // One at a time, as if the time were up after each.
+    const uint64_t id = request->quarantine_ids(0);
+    replayed_.push_back(id);
+    v1::QuarantineResult& result = *response->add_results();
+    result.set_quarantine_id(id);
+    result.set_changed(true);
+    result.set_outcome(id == 2 ? v1::QUARANTINE_OUTCOME_WAITING : v1::QUARANTINE_OUTCOME_COMMITTED);
+    result.set_reason(id == 2 ? "conflict" : "");
+    if (request->quarantine_ids_size() > 1) response->set_stopped("the time is up");
+    return grpc::Status::OK;
+  }
+  grpc::Status DiscardQuarantine(grpc::ServerContext* /*context*/,
+                                 const v1::DiscardQuarantineRequest* /*request*/,
+                                 v1::DiscardQuarantineResponse* /*response*/) override {
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the database is away");
+  }
+
+  const std::vector<uint64_t>& replayed() const { return replayed_; }
+
+ private:
+  std::vector<uint64_t> replayed_;
 };
 
-TEST_F(CliTest, StatusOfADaemonThatIsNotReadyEndsWithOne) {
-  FakeAdmin admin;
-  const std::string address = "unix:" + Path("admin");
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-  builder.RegisterService(&admin);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+class AdminCliTest : public CliTest {
+ protected:
+  AdminCliTest() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(to_.substr(5), grpc::InsecureServerCredentials());
+    builder.RegisterService(&admin_);
+    server_ = builder.BuildAndStart();
+  }
 
-  const Finished report = Holdfast({"status", "--to=" + address});
+  Finished Ask(std::vector<std::string> arguments) const {
+    arguments.push_back(to_);
+    return Holdfast(arguments);
+  }
+
+  FakeAdmin admin_;
+  const std::string to_ = "--to=unix:" + Path("admin");
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_F(AdminCliTest, TheQuarantineIsListedOverAllPagesAndWithoutContent) {
+  const Finished all = Ask({"quarantine", "ls"});
+  EXPECT_EQ(all.exit_code, kExitRejected);
+  EXPECT_THAT(all.out, AllOf(HasSubstr("1406 model"), HasSubstr("conflict event_id"),
+                             Not(HasSubstr("the content"))));
+  const Finished some = Ask({"quarantine", "ls", "--errno=0", "--json"});
+  EXPECT_THAT(some.out, AllOf(HasSubstr("\"quarantineId\":\"2\""), Not(HasSubstr("1406"))));
+  const Finished none = Ask({"quarantine", "ls", "--kind=message"});
+  EXPECT_EQ(none.exit_code, 0);
+  EXPECT_THAT(none.out, HasSubstr("no event waits"));
+  const Finished few = Ask({"quarantine", "ls", "--limit=1"});
+  EXPECT_THAT(few.err, HasSubstr("--limit=N"));
+}
+
+TEST_F(AdminCliTest, ContentIsShownWhereItIsAskedFor) {
+  EXPECT_THAT(Ask({"quarantine", "show", "3"}).out, HasSubstr("the content"));
+  const Finished absent = Ask({"quarantine", "show", "17"});
+  EXPECT_EQ(absent.exit_code, kExitRejected);
+  EXPECT_THAT(absent.err, HasSubstr("there is no event 17"));
+}
+
+TEST_F(AdminCliTest, AllAreReplayedOldestFirstThoughTheDaemonDoesAFewAtATime) {
+  const Finished run = Ask({"quarantine", "replay", "--all"});
+  EXPECT_EQ(run.exit_code, kExitRejected);
+  EXPECT_EQ(run.Line("committed"), 2);
+  EXPECT_EQ(run.Line("refused again"), 1);
+  EXPECT_THAT(run.err, HasSubstr("2: refused again: conflict"));
+  EXPECT_THAT(admin_.replayed(), ElementsAre(1, 2, 3));
+}
+
+TEST_F(AdminCliTest, ADatabaseThatIsAwayIsNotTakenForAnAbsentDaemon) {
+  const Finished run = Ask({"quarantine", "discard", "1", "--yes"});
+  EXPECT_EQ(run.exit_code, kExitTemporary);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("the database is away"), HasSubstr("1 of 1"),
+                             Not(HasSubstr("Is holdfastd running"))));
+}
+
+TEST_F(AdminCliTest, AnOlderDaemonIsCalledThat) {
+  const Finished run = Ask({"loglevel"});
+  EXPECT_EQ(run.exit_code, kExitRejected);
+  EXPECT_THAT(run.err, HasSubstr("older version"));
+}
+
+TEST_F(AdminCliTest, AWatchSaysOnlyWhatChanges) {
+  const Finished run = Ask({"status", "--watch", "--every=10ms", "--times=3"});
+  EXPECT_EQ(run.exit_code, kExitRejected);
+  EXPECT_THAT(run.out, AllOf(HasSubstr("NOT READY"), HasSubstr("accepted 10")));
+  const std::vector<std::string> lines = absl::StrSplit(run.out, '\n');
+  EXPECT_THAT(lines, SizeIs(2));  // One, and what follows its end.
+}
+
+TEST(StatusTest, RatesAreEventsASecondAndLeaveOutWhatIsNotKnown) {
+  v1::Books before;
+  v1::Books now;
+  before.set_accepted(10);
+  now.set_accepted(40);
+  EXPECT_EQ(FormatRates(before, now, absl::Seconds(2)), "accepted 15.0/s");
+  before.set_complete(true);
+  now.set_complete(true);
+  now.set_committed(1);
+  EXPECT_EQ(FormatRates(before, now, absl::Seconds(2)), "accepted 15.0/s, committed 0.5/s");
+  EXPECT_EQ(FormatRates(before, now, absl::ZeroDuration()), "");
+}
+
+class CompletionTest : public CliTest {
+ protected:
+  CompletionTest() {
+    const Finished printed = Holdfast({"completion", "bash"});
+    EXPECT_EQ(printed.exit_code, 0) << printed.err;
+    std::ofstream(Path("completion")) << printed.out;
+  }
+
+  // What a real bash offers for the last of `words`.
+  std::string Complete(const std::vector<std::string>& words) {
+    std::string script = absl::StrCat("source ", Path("completion"), "\nCOMP_WORDS=(");
+    for (const std::string& word : words) absl::StrAppend(&script, "'", word, "' ");
+    absl::StrAppend(&script, ")\nCOMP_CWORD=", words.size() - 1,
+                    "\n_holdfast\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n");
+    const Finished run = Run("/bin/bash", {"--norc", "-c", script});
+    EXPECT_EQ(run.err, "");
+    return run.out;
+  }
+};
+
+TEST_F(CompletionTest, ARealBashCompletesEveryCommandAndEveryFlag) {
+  for (const Command* command : Commands()) {
+    std::vector<std::string> words = absl::StrSplit(command->name, ' ');
+    words.insert(words.begin(), "holdfast");
+    for (size_t i = 1; i < words.size(); ++i) {
+      const std::vector<std::string> typed(words.begin(), words.begin() + static_cast<int>(i));
+      std::vector<std::string> begun = typed;
+      begun.push_back(words[i].substr(0, 1));
+      EXPECT_THAT(Complete(begun), HasSubstr(words[i] + "\n")) << command->name;
+    }
+    words.push_back("--");
+    const std::string offered = Complete(words);
+    for (const Flag& flag : command->flags) {
+      EXPECT_THAT(offered, HasSubstr(absl::StrCat("--", flag.name))) << command->name;
+    }
+  }
+}
+
+TEST_F(CompletionTest, ValuesAndOperandsAreOfferedWhereTheyAreKnown) {
+  EXPECT_EQ(Complete({"holdfast", "send", "--ack", "=", "c"}), "committed\n");
+  EXPECT_EQ(Complete({"holdfast", "send", "--ack", "="}), "journaled\ncommitted\n");
+  EXPECT_EQ(Complete({"holdfast", "loglevel", "w"}), "warning\n");
+  EXPECT_EQ(Complete({"holdfast", "quarantine", "r"}), "replay\n");
+  EXPECT_EQ(Complete({"holdfast", "nonsense", "x"}), "\n");
+}
+
+TEST_F(CompletionTest, TheOtherShellsKnowEveryCommandAndFlagToo) {
+  for (const std::string& text : {ZshCompletion(), FishCompletion()}) {
+    for (const Command* command : Commands()) {
+      for (const absl::string_view word : absl::StrSplit(command->name, ' ')) {
+        EXPECT_THAT(text, HasSubstr(std::string(word)));
+      }
+      for (const Flag& flag : command->flags) EXPECT_THAT(text, HasSubstr(std::string(flag.name)));
+    }
+  }
+  EXPECT_EQ(Holdfast({"completion", "zsh"}).out, ZshCompletion());
+  EXPECT_EQ(Holdfast({"completion", "tcsh"}).exit_code, kExitUsage);
+}
+
+TEST_F(CliTest, EveryCommandHasAHelpThatNamesItsFlagsAndEndings) {
+  const std::string overview = Holdfast({"--help"}).out;
+  for (const Command* command : Commands()) {
+    EXPECT_THAT(overview, HasSubstr(absl::StrCat("  ", command->name)));
+    const std::string help = HelpOf(*command);
+    for (const Flag& flag : command->flags) {
+      EXPECT_THAT(help, HasSubstr(absl::StrCat("--", flag.name)));
+      EXPECT_FALSE(flag.help.empty()) << command->name << " " << flag.name;
+    }
+    EXPECT_FALSE(command->endings.empty()) << command->name;
+    for (const absl::string_view line : absl::StrSplit(help, '\n')) {
+      EXPECT_LE(line.size(), 100u) << command->name;
+    }
+  }
+  EXPECT_THAT(Holdfast({"quarantine", "--help"}).out, HasSubstr("quarantine replay"));
+  EXPECT_EQ(Holdfast({"quarantine"}).exit_code, kExitUsage);
+  EXPECT_THAT(Holdfast({"quarantine", "rm"}).err, HasSubstr("no command quarantine rm"));
+  EXPECT_THAT(Holdfast({"help", "quarantine", "show"}).out, HasSubstr("with its content"));
+}
+
+TEST_F(AdminCliTest, StatusOfADaemonThatIsNotReadyEndsWithOne) {
+  const Finished report = Ask({"status"});
   EXPECT_EQ(report.exit_code, kExitRejected);
   EXPECT_THAT(report.out, HasSubstr("NOT READY"));
-  const Finished json = Holdfast({"status", "--json", "--to=" + address});
+  const Finished json = Ask({"status", "--json"});
   EXPECT_EQ(json.exit_code, kExitRejected);
   EXPECT_THAT(json.out, HasSubstr("\"writerId\": \"pod-1\""));
   const Finished absent = Holdfast({"status", "--to=unix:" + Path("absent"), "--timeout=1s"});

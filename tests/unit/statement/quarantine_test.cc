@@ -32,6 +32,8 @@ TEST(QuarantineTest, TextIsCutBetweenCharacters) {
   EXPECT_EQ(CutText("", 0), "");
 }
 
+const event::Id kJournal = event::EventKey("journal");
+
 TEST(QuarantineTest, RowsAreSortedByDigestAndSayWhichEventTheyAre) {
   test::AcceptedEvents events;
   std::vector<event::Accepted> accepted;
@@ -39,7 +41,8 @@ TEST(QuarantineTest, RowsAreSortedByDigestAndSayWhichEventTheyAre) {
     accepted.push_back(events.Add(test::UsageOf(test::UuidOf(id))));
   std::vector<Refused> refused;
   for (const event::Accepted& event : accepted) refused.push_back({&event, 1406, "model", "why"});
-  const QuarantineInsert insert(Kind::kUsage, {"writer", "usage-0"}, refused, test::EventTime(),
+  const QuarantineInsert insert(Kind::kUsage, {"writer", "usage-0"}, kJournal, refused,
+                                test::EventTime(),
                                 /*minimal=*/false);
   ASSERT_EQ(insert.call().rows.size(), 20u);
   for (size_t row = 0; row < 20; ++row) {
@@ -55,7 +58,7 @@ TEST(QuarantineTest, AMinimalRowHasTheEventAndNothingThatCouldBeRefusedAgain) {
   test::AcceptedEvents events;
   const event::Accepted accepted = events.Add(test::MessageOf("m-1"));
   const Refused refused = {&accepted, 1366, "text", "why"};
-  const QuarantineInsert insert(Kind::kMessage, {"writer", "message-0"}, {&refused, 1},
+  const QuarantineInsert insert(Kind::kMessage, {"writer", "message-0"}, kJournal, {&refused, 1},
                                 test::EventTime(), /*minimal=*/true);
   EXPECT_EQ(Text(insert.call(), 0, 8), "");
   EXPECT_EQ(Text(insert.call(), 0, 9), "");
@@ -69,7 +72,7 @@ TEST(QuarantineTest, AnEventWithoutAJsonFormIsKeptWithoutIt) {
   event.mutable_occurred_at()->set_seconds(int64_t{1} << 60);
   const event::Accepted accepted = events.Add(event);
   const Refused refused = {&accepted, 1292, "", "why"};
-  const QuarantineInsert insert(Kind::kUsage, {"writer", "usage-0"}, {&refused, 1},
+  const QuarantineInsert insert(Kind::kUsage, {"writer", "usage-0"}, kJournal, {&refused, 1},
                                 test::EventTime(), /*minimal=*/false);
   EXPECT_EQ(Text(insert.call(), 0, 11), "");
 }

@@ -7,6 +7,7 @@
 #include "server/statement/build.h"
 #include "server/statement/housekeeping.h"
 #include "server/statement/lane_position.h"
+#include "server/statement/quarantine_replay.h"
 #include "tests/support/accepted_events.h"
 #include "tests/support/status_matchers.h"
 
@@ -44,7 +45,10 @@ TEST(TextsTest, EveryCallHasAMarkAndTheRightTypeForEachValue) {
        {EnsureLane(key, journal, now), LockLane(key), TakeLane(key, row, now),
         MoveLane(key, row, 5, 5, now), CorrectLane(key, 1, 2), ReadStatsUtcOffset(),
         DeleteExpiredHits(now), FindOldLanes(now), FindIdleLanes("writer", now),
-        DeleteOldLane(key, now), TouchLane(key, now)}) {
+        DeleteOldLane(key, now), TouchLane(key, now), BookReplay(key, journal, true),
+        ListQuarantine(7, 10, false), ListQuarantine(7, 10, true), ReadForReplay(7, false),
+        ReadForReplay(7, true), SettleQuarantined(7, 1, {kDiscarded, "me", "why", now}),
+        RefuseQuarantined(7, 1, {nullptr, 1406, "model", "why"}, now)}) {
     ExpectMarksFitValues(call);
   }
   test::AcceptedEvents usage, rates, messages;
