@@ -108,7 +108,7 @@ void AddState(const DaemonView& daemon, v1::DiagnoseResponse* response) {
   const pipeline::PipelineStatus pipeline = daemon.Pipeline();
   const mysql::DatabaseStatus database = daemon.Database();
   AddReadiness(facts, Assess(facts, pipeline, database), &findings);
-  AddBooks(StatusOf(facts, pipeline, database).books(), &findings);
+  AddBooks(StatusOf(facts, pipeline, database, daemon.Circuit()).books(), &findings);
   AddLanes(pipeline.lanes, &findings);
   AddConnections(daemon.Circuit(), database, &findings);
   for (v1::Finding& finding : *findings.response().mutable_findings()) {

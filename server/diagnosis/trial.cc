@@ -79,19 +79,25 @@ class Trial {
     writes_.push_back({call.statement->table, std::move(outcome)});
   }
 
-  event::Accepted Accept(v1::Event& event) const {
+  std::string Encode(v1::Event event) const {
     *event.mutable_occurred_at() =
         google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(now_));
+    return event.SerializeAsString();
+  }
+
+  // `bytes` must outlive it.
+  event::Accepted Accept(absl::string_view bytes) const {
     event::Accepted accepted;
     accepted.offset = 1;
     accepted.ordinal = 1;
     accepted.accepted_at = now_;
-    accepted.event = &event;
+    accepted.bytes = bytes;
     return accepted;
   }
 
-  void TryKind(event::Kind kind, v1::Event event) {
-    const event::Accepted accepted = Accept(event);
+  void TryKind(event::Kind kind, const v1::Event& event) {
+    const std::string bytes = Encode(event);
+    const event::Accepted accepted = Accept(bytes);
     statement::BatchOptions options;
     options.tag = 1;
     options.stats_utc_offset = options_.stats_utc_offset;
@@ -103,12 +109,10 @@ class Trial {
   }
 
   void TryQuarantine(const statement::LaneKey& lane) {
-    v1::Event event = UsageTrial();
-    event::Accepted accepted = Accept(event);
-    const std::string bytes = event.SerializeAsString();
-    accepted.bytes = bytes;
+    const std::string bytes = Encode(UsageTrial());
+    const event::Accepted accepted = Accept(bytes);
     const statement::Refused refused = {&accepted, 0, "", "a trial that is rolled back"};
-    const statement::QuarantineInsert insert(event::Kind::kUsage, lane,
+    const statement::QuarantineInsert insert(event::Kind::kUsage, lane, event::Id(),
                                              absl::MakeConstSpan(&refused, 1), now_, false);
     Try(insert.call());
   }

@@ -112,7 +112,7 @@ absl::StatusOr<std::vector<Refusal>> BringInRows(Transaction& transaction, state
   return refusals;
 }
 
-absl::Status BringInCounters(Transaction& transaction, const statement::Batch& batch) {
+absl::Status BringInCounters(Transaction& transaction, statement::Batch& batch) {
   for (const statement::Call& call : batch.Counters()) {
     HOLDFAST_RETURN_IF_ERROR(transaction.ExecuteAll(call).status());
   }

@@ -47,7 +47,7 @@ absl::StatusOr<std::vector<Refusal>> BringInRows(Transaction& transaction, state
 // Adds to the counters what the rows that were new bring, and locks what others want, too: right
 // before COMMIT. An error of verdict kReject is the fault of some event, but it is not known of
 // which. After any error the transaction must be rolled back.
-absl::Status BringInCounters(Transaction& transaction, const statement::Batch& batch);
+absl::Status BringInCounters(Transaction& transaction, statement::Batch& batch);
 
 // Moves the lane's row past `events` events to `position`, from where `from` says it is. If nothing
 // has happened to the row but replays from quarantine, `from` is brought up to date first. Returns

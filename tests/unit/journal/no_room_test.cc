@@ -21,7 +21,7 @@ class NoRoomTest : public JournalTest {
     disk_.PowerOff();
     disk_.PowerOn(ForgetfulDisk::End::kPowerCut);
   }
-  void ReleaseAll() { journal_->Release(journal_->Status().lane_heads); }
+  void ReleaseAll() { journal_->Release(journal_->Status().lane_heads, absl::InfiniteFuture()); }
   // Until the journal has looked for room once more.
   void WaitForAnotherAttempt(int before) {
     // Again and again: the keeper may not have begun to wait yet when the time passes.
