@@ -25,7 +25,7 @@ struct DaemonFacts {
   absl::Duration drain_timeout;
   std::string journal_folder;
   bool journal_is_volatile = false;  // The folder does not outlive the machine or pod.
-  int admin_port = 0;  // 0: not open yet.
+  int admin_port = 0;                // 0: not open yet.
 };
 
 // Thread-safe. None of these but Diagnose waits for the database.

@@ -140,8 +140,8 @@ absl::StatusOr<Settled> Settlement::ReplayOnce(const WriterOptions& options) {
   return Refuse(*row, std::move(settled->rejection));
 }
 
-// Locks the lane's row that counts for the event's journal, and returns its writer id. Where another
-// journal has taken the lane since, that row has moved (LaneWriter::Open).
+// Locks the lane's row that counts for the event's journal, and returns its writer id. Where
+// another journal has taken the lane since, that row has moved (LaneWriter::Open).
 absl::StatusOr<std::string> Settlement::LockBooks(Transaction& transaction,
                                                   const Quarantined& row) {
   for (const std::string& writer_id : {row.writer_id, event::FormatUuid(row.journal_id)}) {
