@@ -40,7 +40,8 @@ void LaneDispatch(benchmark::State& state) {
       arrival.events.back().owner = owner;
     }
     arrival.last_ordinal = arrival.last_offset = head;
-    feed.OnDurable(std::move(arrival));
+    feed.OnNumbered(std::move(arrival));
+    feed.OnDurable();
     const auto outcome = feed.Next(&cut);
     HOLDFAST_CHECK(outcome.ok() && cut.size() == count);
     cut.clear();
