@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 
 namespace holdfast::client {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 const Command* Find(const std::vector<std::string>& words) {
   const auto begins = [&words](const Command* command, size_t count) {
     return words.size() >= count &&
-           command->name == absl::StrJoin(words.begin(), words.begin() + count, " ");
+           command->name == absl::StrJoin(absl::MakeConstSpan(words).first(count), " ");
   };
   for (const Command* command : Commands()) {
     if (begins(command, 1) || begins(command, 2)) return command;
