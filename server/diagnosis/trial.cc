@@ -62,7 +62,7 @@ class Trial {
     TryKind(event::Kind::kUsage, UsageTrial());
     TryKind(event::Kind::kRateLimit, HitsTrial());
     TryKind(event::Kind::kMessage, MessageTrial());
-    TryQuarantine(lane);
+    TryQuarantine(lane, journal);
     // If it fails, so has the link, and the server rolls back.
     session_.Rollback().IgnoreError();
     return std::move(writes_);
@@ -108,11 +108,11 @@ class Trial {
     for (const statement::Call& call : batch->Counters()) Try(call);
   }
 
-  void TryQuarantine(const statement::LaneKey& lane) {
+  void TryQuarantine(const statement::LaneKey& lane, const event::Id& journal) {
     const std::string bytes = Encode(UsageTrial());
     const event::Accepted accepted = Accept(bytes);
     const statement::Refused refused = {&accepted, 0, "", "a trial that is rolled back"};
-    const statement::QuarantineInsert insert(event::Kind::kUsage, lane, event::Id(),
+    const statement::QuarantineInsert insert(event::Kind::kUsage, lane, journal,
                                              absl::MakeConstSpan(&refused, 1), now_, false);
     Try(insert.call());
   }

@@ -18,14 +18,16 @@ inline constexpr auto kSkipped = v1::FINDING_LEVEL_SKIPPED;
 inline constexpr auto kWarning = v1::FINDING_LEVEL_WARNING;
 inline constexpr auto kProblem = v1::FINDING_LEVEL_PROBLEM;
 
-// There is a finding of that check and level which has `text` in what was found or in its remedy;
-// and what is wrong has a meaning and a remedy.
+// There is a finding of that check and level which has `text` in one of its texts; and what is wrong
+// has a meaning and a remedy.
 MATCHER_P3(Finds, check, level, text, "") {
   bool found = false;
   for (const v1::Finding& finding : arg.response().findings()) {
     *result_listener << "\n" << finding.ShortDebugString();
-    found = found || (finding.check() == std::string(check) && finding.level() == level &&
-                      absl::StrContains(absl::StrCat(finding.found(), finding.remedy()), text));
+    found =
+        found || (finding.check() == std::string(check) && finding.level() == level &&
+                  absl::StrContains(
+                      absl::StrCat(finding.found(), finding.meaning(), finding.remedy()), text));
     if (finding.level() >= kWarning && (finding.meaning().empty() || finding.remedy().empty())) {
       return false;
     }
