@@ -34,11 +34,16 @@ absl::StatusOr<int> RunLs(const Arguments& arguments) {
   std::cout << absl::StrFormat("%-12s %-9s %-14s %s\n", "Circuit", "state", "failures", "for");
   bool closed = true;
   for (const v1::Circuit& circuit : found->circuits()) {
-    const absl::Duration since =
-        absl::Now() - absl::FromUnixSeconds(circuit.last_state_change().seconds());
+    // Not set if it never changed.
+    const std::string since =
+        circuit.has_last_state_change()
+            ? absl::FormatDuration(absl::Trunc(
+                  absl::Now() - absl::FromUnixSeconds(circuit.last_state_change().seconds()),
+                  absl::Seconds(1)))
+            : "ever";
     std::cout << absl::StrFormat("%-12s %s %-14s %s\n", circuit.name(), StateOf(circuit),
                                  absl::StrCat(circuit.failures(), " of ", circuit.attempts()),
-                                 absl::FormatDuration(absl::Trunc(since, absl::Seconds(1))));
+                                 since);
     if (!circuit.last_failure().empty()) {
       std::cout << "    last failure: " << circuit.last_failure() << "\n";
     }
@@ -90,7 +95,7 @@ database is known to be back. If it is not, the breaker opens again.
       .operands = "NAME",
       .operands_min = 1,
       .operands_max = 1,
-      .operand_choices = {"mysql"},
+      .operand_choices = {"database"},
       .flags = {ToFlag(), TimeoutFlag("How long to wait for the answer. Default: 5s")},
       .endings = {{kExitOk, "it is closed"},
                   {kExitRejected, "there is none of that name"},

@@ -190,8 +190,8 @@ again waits on, with the new reason.
       .operands = "ID...|--all",
       .operands_max = kOperandsMax,
       .flags = ChoiceFlags({}),
-      .endings =
-          SettleEndings("every one is in its table", "some were refused again, or do not exist"),
+      .endings = SettleEndings("every one is in its table, or was settled before",
+                               "some were refused again, or do not exist"),
       .run = RunReplay};
   return command;
 }
@@ -211,7 +211,8 @@ on counting them as quarantined. On a terminal it asks first.
       .flags = ChoiceFlags(
           {{.name = "reason", .value = "TEXT", .help = "Why, for whoever reads the row later."},
            {.name = "yes", .help = "Does not ask; needed without a terminal."}}),
-      .endings = SettleEndings("every one is discarded", "some do not exist, or the answer was no"),
+      .endings = SettleEndings("every one is discarded, or was settled before",
+                               "some do not exist, or the answer was no"),
       .run = RunDiscard};
   return command;
 }

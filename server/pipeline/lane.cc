@@ -189,6 +189,11 @@ Lane::Then Lane::Look() {
       Insist([this] { return sink_->Look(); }, "idle lane cannot look at its row");
   if (!found.has_value()) return Then::kEnd;
   if (found->kind != writer::Written::Kind::kCommitted) return Follow(*found);
+  {
+    // The books may have moved: what was replayed from quarantine is counted elsewhere now.
+    absl::MutexLock lock(&mu_);
+    seat_ = sink_->seat();
+  }
   NoteSeen(asked_at_);
   return Then::kGoOn;
 }

@@ -610,7 +610,8 @@ TEST_F(CliTest, EveryCommandHasAHelpThatNamesItsFlagsAndEndings) {
   EXPECT_THAT(Holdfast({"quarantine", "--help"}).out, HasSubstr("quarantine replay"));
   EXPECT_EQ(Holdfast({"quarantine"}).exit_code, kExitUsage);
   EXPECT_THAT(Holdfast({"quarantine", "rm"}).err, HasSubstr("no command quarantine rm"));
-  EXPECT_THAT(Holdfast({"help", "quarantine", "show"}).out, HasSubstr("with its content"));
+  EXPECT_THAT(Holdfast({"help", "quarantine", "show"}).out,
+              HasSubstr("holdfast quarantine show ID"));
 }
 
 TEST_F(AdminCliTest, StatusOfADaemonThatIsNotReadyEndsWithOne) {

@@ -77,6 +77,7 @@ class FakeLaneSink final : public pipeline::Sink {
       written.kind = writer::Written::Kind::kReseated;
       seat_->position = table.position;
     }
+    seat_->committed = table.moved;
     return written;
   }
 
@@ -195,6 +196,11 @@ void FakeDatabaseOfLanes::RollBack(event::Lane lane, uint64_t position) {
   Table& table = tables_[lane];
   table.position = position;
   while (!table.rows.empty() && table.rows.back().ordinal > position) table.rows.pop_back();
+}
+
+void FakeDatabaseOfLanes::MoveBooks(event::Lane lane) {
+  absl::MutexLock lock(&mu_);
+  ++tables_[lane].moved;
 }
 
 void FakeDatabaseOfLanes::Reject(uint64_t sequence) {

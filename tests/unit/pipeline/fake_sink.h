@@ -46,6 +46,8 @@ class FakeDatabaseOfLanes final {
   void Fence(event::Lane lane);
   // A failover loses what came after `position`.
   void RollBack(event::Lane lane, uint64_t position);
+  // An event of the lane is booked as committed by somebody else: its lane finds out when it looks.
+  void MoveBooks(event::Lane lane);
   // Events with this sequence go to quarantine.
   void Reject(uint64_t sequence);
   // Attempts of the lane wait.
@@ -71,6 +73,7 @@ class FakeDatabaseOfLanes final {
     std::vector<Attempt> attempts;
     uint64_t position = 0;
     uint64_t epoch = 0;
+    uint64_t moved = 0;
     bool fails = false;
     bool makes_no_sense = false;
     int fails_times = 0;

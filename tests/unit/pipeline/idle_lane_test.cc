@@ -55,6 +55,12 @@ TEST_F(IdleLaneTest, WhatAnotherLaneFoundMakesItLookAtOnce) {
   ExpectWhole(kUsageLane, 6);
 }
 
+TEST_F(IdleLaneTest, BooksThatMovedAreShownOnceItLooks) {
+  StartAndCommit("u");
+  database_.MoveBooks(kUsageLane);
+  EXPECT_TRUE(Await([this] { return ReportOf(kUsageLane).seat.committed == 1; }));
+}
+
 TEST_F(IdleLaneTest, ALookThatFailsIsShownAndMadeAgain) {
   StartAndCommit("uu");
   database_.RollBack(kUsageLane, 1);
