@@ -8,9 +8,9 @@
 
 #include <endian.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -41,7 +41,7 @@ class Canonical final {
  private:
   void Append(const char* bytes, size_t count) {
     if (count > short_.size() - short_bytes_ || !long_.empty()) return AppendLong(bytes, count);
-    std::memcpy(short_.data() + short_bytes_, bytes, count);
+    std::copy_n(bytes, count, short_.data() + short_bytes_);
     short_bytes_ += count;
   }
   void AppendLong(const char* bytes, size_t count);

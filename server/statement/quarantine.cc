@@ -96,7 +96,7 @@ absl::string_view CutText(absl::string_view text, size_t bytes_max) {
 QuarantineInsert::QuarantineInsert(event::Kind kind, const LaneKey& lane,
                                    const event::Id& journal_id, absl::Span<const Refused> refused,
                                    absl::Time now, bool minimal)
-    : order_(refused.size()) {
+    : journal_id_(journal_id), order_(refused.size()) {
   digests_.reserve(refused.size());
   for (const Refused& one : refused) {
     digests_.push_back(DigestOf(kind, lane, *one.event));
@@ -126,7 +126,7 @@ QuarantineInsert::QuarantineInsert(event::Kind kind, const LaneKey& lane,
     values.emplace_back(minimal ? none : Keep(ToJson(event)));
     values.emplace_back(now);
     values.emplace_back(now);
-    values.emplace_back(journal_id.view());
+    values.emplace_back(journal_id_.view());
     values.emplace_back(none);
   }
 }

@@ -59,6 +59,7 @@ class QuarantineInsert {
  private:
   absl::string_view Keep(std::string text);
 
+  const event::Id journal_id_;
   std::vector<event::Id> digests_;
   std::vector<size_t> order_;
   std::deque<std::string> texts_;

@@ -62,6 +62,11 @@ class PipelineFixture : public testing::Test {
     return true;
   }
 
+  // A lane that has no seat yet is handed nothing before it is durable.
+  bool AwaitSeats() const {
+    return Await([this] { return ReportOf(kUsageLane).seated && ReportOf(kMessageLane).seated; });
+  }
+
   bool AwaitState(event::Lane lane, pipeline::LaneState state) const {
     return Await([this, lane, state] { return ReportOf(lane).state == state; });
   }

@@ -72,6 +72,7 @@ TEST_F(PipelineTest, NothingIsAcknowledgedAsCommittedBeforeItsLaneHasSettledIt) 
 TEST_F(PipelineTest, WhileTheJournalSyncsItsEventsAreOnTheirWayAndNothingIsAcknowledged) {
   journal_.HoldSync(true);
   Start();
+  ASSERT_TRUE(AwaitSeats());
   FakeObserver observer;
   pipeline_->Attach(kProducer, &observer);
   ASSERT_OK(pipeline_->Submit(MakeBatch(kProducer, 1, "um")));
@@ -90,6 +91,7 @@ TEST_F(PipelineTest, WhileTheJournalSyncsItsEventsAreOnTheirWayAndNothingIsAckno
 
 TEST_F(PipelineTest, WhatAFailedSyncTakesAwayWasNeverCommitted) {
   Start();
+  ASSERT_TRUE(AwaitSeats());
   FakeObserver observer;
   pipeline_->Attach(kProducer, &observer);
   database_.Block(kUsageLane, true);
