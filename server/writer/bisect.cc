@@ -14,10 +14,23 @@ class Bisection {
   Bisection(Transaction& transaction, const statement::Call& call)
       : transaction_(transaction), call_(call) {}
 
-  // Tries the range; splits it if it is rejected.
+  // Tries the range whole. Where it is rejected, halving finds the first row at fault, and what is
+  // behind that is tried whole again: with one such row, log2 of the rows and one more. Where one
+  // is found the next may be near: it is sought in steps that double, so that a range in which
+  // every row is at fault takes two statements for each.
   absl::Status Insert(size_t first, size_t count) {
-    const absl::Status tried = Try(first, count);
-    return IsRejection(tried) ? Split(first, count, tried) : tried;
+    absl::Status tried = Try(first, count);
+    bool is_near = false;
+    while (IsRejection(tried)) {
+      const size_t end = first + count;
+      HOLDFAST_RETURN_IF_ERROR(is_near ? Gallop(&first, &count, &tried) : absl::OkStatus());
+      HOLDFAST_RETURN_IF_ERROR(Halve(&first, count, std::move(tried)));
+      count = end - first;
+      if (count == 0 || HOLDFAST_SEEDED_BUG(kBisectingDropsTheGoodHalf)) return absl::OkStatus();
+      tried = Try(first, count);
+      is_near = true;
+    }
+    return tried;
   }
 
   Inserted Take() { return std::move(inserted_); }
@@ -37,20 +50,42 @@ class Bisection {
     return absl::OkStatus();
   }
 
-  // The range was rejected for `rejection`, and nothing of it is in. Depth: log2 of its size.
-  absl::Status Split(size_t first, size_t count, const absl::Status& rejection) {
-    if (count == 1) {
-      inserted_.rejected.push_back({first, rejection});
-      return absl::OkStatus();
+  // The range was rejected for `rejection`, and nothing of it is in. Makes it shorter, until it
+  // begins with rows that are in and the row at fault is among the next few.
+  absl::Status Gallop(size_t* first, size_t* count, absl::Status* rejection) {
+    for (size_t step = 1; step < *count; step *= 2) {
+      absl::Status tried = Try(*first, step);
+      if (IsRejection(tried)) {
+        *count = step;
+        *rejection = std::move(tried);
+        return absl::OkStatus();
+      }
+      HOLDFAST_RETURN_IF_ERROR(tried);
+      *first += step;
+      *count -= step;
     }
-    const size_t left = count / 2;
-    const absl::Status left_tried = Try(first, left);
-    // With the left half fine, what was rejected is in the right one.
-    if (left_tried.ok()) return Split(first + left, count - left, rejection);
-    if (!IsRejection(left_tried)) return left_tried;
-    HOLDFAST_RETURN_IF_ERROR(Split(first, left, left_tried));
-    if (HOLDFAST_SEEDED_BUG(kBisectingDropsTheGoodHalf)) return absl::OkStatus();
-    return Insert(first + left, count - left);
+    return absl::OkStatus();
+  }
+
+  // The same range, halved until one row is left: that is at fault, those before it are in, and
+  // `first` comes to stand behind it.
+  absl::Status Halve(size_t* first, size_t count, absl::Status rejection) {
+    while (count > 1) {
+      const size_t left = count / 2;
+      absl::Status tried = Try(*first, left);
+      if (IsRejection(tried)) {
+        count = left;
+        rejection = std::move(tried);
+        continue;
+      }
+      HOLDFAST_RETURN_IF_ERROR(tried);
+      // With the left half fine, what was rejected is in the right one.
+      *first += left;
+      count -= left;
+    }
+    inserted_.rejected.push_back({*first, std::move(rejection)});
+    ++*first;
+    return absl::OkStatus();
   }
 
   Transaction& transaction_;

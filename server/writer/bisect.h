@@ -1,9 +1,8 @@
 // Inserts raw rows, and finds those that the database rejects.
 //
-// A statement that is rejected is undone by the server alone; the transaction goes on. So a
-// rejected range is split: its left half is tried; if that goes in, the bad row is known to be in
-// the right half, which is split without being tried whole. One bad row among n costs at most 2 *
-// log2(n) statements more.
+// A statement that is rejected is undone by the server alone; the transaction goes on. So the rows
+// of a rejected range are tried in parts: one bad row among n costs at most log2(n) + 1 statements
+// more, and bad rows only at most two for each.
 
 #pragma once
 
