@@ -106,6 +106,16 @@ TEST(ContentHashTest, EveryFieldButTheIdCounts) {
   }
 }
 
+TEST(ContentHashTest, WhatIsLeftOutOnTheWireCountsAsItsDefault) {
+  v1::Event event;
+  event.mutable_occurred_at()->set_seconds(1772323200);
+  event.mutable_usage()->set_api_key_id("key-1");
+  const std::string bytes = event.SerializeAsString();
+  EventView view;
+  ASSERT_TRUE(ReadView(bytes, &view));
+  EXPECT_EQ(ContentHash(view), ContentHash(event));
+}
+
 TEST(ContentHashTest, OnlyWhatIsStoredOfATimeCounts) {
   v1::Event event = UsageSample();
   event.mutable_occurred_at()->set_nanos(123'456'000);
