@@ -33,7 +33,9 @@ absl::StatusOr<Arguments> Arguments::Parse(const std::vector<std::string>& argum
       continue;
     }
     const size_t equals = argument.find('=');
-    const std::string flag = argument.substr(0, equals);
+    std::string flag = argument.substr(0, equals);
+    // --pending-only is as good as --pending_only.
+    if (flag.size() > 2) std::replace(flag.begin() + 2, flag.end(), '-', '_');
     const auto spec = std::find_if(known.begin(), known.end(), [&](const FlagSpec& candidate) {
       return flag == absl::StrCat("--", candidate.name);
     });

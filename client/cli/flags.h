@@ -1,5 +1,5 @@
-// A command's arguments. Every flag is written --name=value or --name value; one that is not known
-// is an error, never ignored.
+// A command's arguments. Every flag is written --name=value or --name value, with _ or - within the
+// name; one that is not known is an error, never ignored.
 
 #pragma once
 

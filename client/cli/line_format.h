@@ -11,12 +11,16 @@ namespace holdfast::client {
 
 // What the lines of a file are.
 enum class LineFormat {
-  kHoldfast,      // holdfast.v1.Event in Protobuf's JSON.
+  kHoldfast,      // holdfast.v1.Event or holdfast.v1.JournaledEvent in Protobuf's JSON.
   kRelayBilling,  // The `usage.recorded` events of a relay's Redis stream `billing:events`.
 };
 
 // The event that `line` says, or INVALID_ARGUMENT with the place and the reason. Whether it is a
 // valid event is for the daemon to say. A field that is not known is an error: it would be lost.
+//
+// Of a line of `holdfast journal export`, the event inside. Hits without an event_id get its
+// resend_id if they were pending; FAILED_PRECONDITION if they may have been counted already: to
+// send them could count them twice.
 absl::StatusOr<v1::Event> ParseHoldfastLine(absl::string_view line);
 
 // As above. Takes the event itself or, as the stream stores it, {"data": "<the event as text>"}.

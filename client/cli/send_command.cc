@@ -21,8 +21,9 @@ FILE holds one JSON object on each line; "-" reads standard input. A line in the
   {"occurredAt":"2026-01-15T10:30:00Z","usage":{"eventId":"0194...","apiKeyId":"key-1",
    "model":"m","inputTokens":"1200","outputTokens":"80","costMicros":"4800"}}
 
-(on one line). Blank lines are left out. The daemon may be restarted meanwhile: what it has not
-acknowledged is sent again, and counts once.
+(on one line), or a line of `holdfast journal export`, of which the event is sent; one that might
+count twice is held back. Blank lines are left out. The daemon may be restarted meanwhile: what it
+has not acknowledged is sent again, and counts once.
 )";
 
 absl::StatusOr<SenderOptions> ReadOptions(const Arguments& arguments) {
@@ -102,7 +103,7 @@ const Command& SendCommand() {
             .help = "Events on their way at a time. Default: 16384"},
            TimeoutFlag("Give up after so long without any progress. Default: 60s")},
       .endings = {{kExitOk, "every line was accepted"},
-                  {kExitRejected, "some were refused, quarantined or unreadable"},
+                  {kExitRejected, "some were refused, quarantined, unreadable or held back"},
                   {kExitNoInput, "FILE cannot be read"},
                   {kExitUnavailable, kUnreachableEnding},
                   {kExitTemporary,

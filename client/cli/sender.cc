@@ -125,7 +125,9 @@ bool Sender::SendLine(const std::string* line) {
       line != nullptr
           ? ParseLine(options_.format, *line)
           : absl::InvalidArgumentError(absl::StrCat("is longer than ", kLineBytesMax, " bytes"));
-  if (!event.ok()) {
+  if (absl::IsFailedPrecondition(event.status())) {
+    tally_.HeldBack(number, event.status().message());
+  } else if (!event.ok()) {
     tally_.Unreadable(number, event.status().message());
   } else if (event->ByteSizeLong() > kEventBytesMax) {
     tally_.Unreadable(number, absl::StrCat("the event has ", event->ByteSizeLong(),
@@ -198,6 +200,7 @@ int Sender::Summarize() {
             << "refused           " << counts.refused << "\n"
             << "quarantined       " << counts.quarantined << "\n"
             << "unreadable        " << counts.unreadable << "\n"
+            << "held back         " << counts.held_back << "\n"
             << "already held      " << counts.already_held << "\n"
             << "not acknowledged  " << counts.not_acknowledged << "\n"
             << absl::StrFormat("in %.1f s, %.0f lines a second\n", seconds,

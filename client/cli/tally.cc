@@ -19,6 +19,12 @@ void Tally::Unreadable(uint64_t line, absl::string_view why) {
   Complain(line, "unreadable", why);
 }
 
+void Tally::HeldBack(uint64_t line, absl::string_view why) {
+  absl::MutexLock lock(&mu_);
+  ++counts_.held_back;
+  Complain(line, "held back", why);
+}
+
 void Tally::AlreadyHeld() {
   absl::MutexLock lock(&mu_);
   ++counts_.already_held;

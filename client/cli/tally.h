@@ -1,5 +1,6 @@
 // What became of the lines of a file. The balance that the summary shows:
-//   lines = accepted + refused + quarantined + unreadable + already held + not acknowledged
+//   lines = accepted + refused + quarantined + unreadable + held back + already held
+//           + not acknowledged
 
 #pragma once
 
@@ -27,10 +28,11 @@ class Tally final {
     uint64_t refused = 0;
     uint64_t quarantined = 0;
     uint64_t unreadable = 0;
+    uint64_t held_back = 0;
     uint64_t already_held = 0;
     uint64_t not_acknowledged = 0;
 
-    uint64_t rejected() const { return refused + quarantined + unreadable; }
+    uint64_t rejected() const { return refused + quarantined + unreadable + held_back; }
     uint64_t settled() const { return accepted + rejected() + already_held; }
   };
 
@@ -38,6 +40,8 @@ class Tally final {
   void Read();
   // The line is no event.
   void Unreadable(uint64_t line, absl::string_view why);
+  // The line is an event that must not be sent.
+  void HeldBack(uint64_t line, absl::string_view why);
   // The daemon had it already.
   void AlreadyHeld();
   // The outcome of an event; see Client::Callback.

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 
+#include "server/admin/audit.h"
 #include "server/admin/quarantine_page.h"
 #include "server/admin/state_findings.h"
 #include "server/admin/status.h"
@@ -24,6 +25,17 @@ constexpr size_t kWaitingMax = 8;
 constexpr absl::Duration kDiagnosisMax = absl::Seconds(60);
 constexpr absl::Duration kToAnswer = absl::Milliseconds(500);
 
+// Audits beside the one under way.
+constexpr size_t kAuditsWaitingMax = 1;
+
+// An audit ends so long before the caller gives up on it, and after so long in any case.
+constexpr absl::Duration kAuditMargin = absl::Seconds(1);
+constexpr absl::Duration kAuditMax = absl::Hours(1);
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
 grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const grpc::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(status);
@@ -38,8 +50,10 @@ AdminService::AdminService(DaemonView& daemon, mysql::SessionSource& sessions, b
       sessions_(sessions),
       clock_(clock),
       writer_(writer),
+      tail_(daemon, clock),
       background_(kWaitingMax),
-      diagnoses_(1) {}
+      diagnoses_(1),
+      audits_(kAuditsWaitingMax) {}
 
 grpc::ServerUnaryReactor* AdminService::GetStatus(grpc::CallbackServerContext* context,
                                                   const v1::GetStatusRequest* /*request*/,
@@ -107,6 +121,44 @@ grpc::ServerUnaryReactor* AdminService::Diagnose(grpc::CallbackServerContext* co
   return reactor;
 }
 
+grpc::ServerUnaryReactor* AdminService::Audit(grpc::CallbackServerContext* context,
+                                              const v1::AuditRequest* request,
+                                              v1::AuditResponse* response) {
+  inspect::AuditOptions options;
+  if (const absl::Status read = ReadAudit(*request, &options); !read.ok()) {
+    return Answer(context, ToGrpc(read));
+  }
+  const DaemonFacts facts = daemon_.Facts();
+  options.writer_id = facts.writer_id;
+  options.stats_utc_offset = facts.stats_utc_offset;
+  // gRPC's deadline is a time of the system's clock.
+  const absl::Duration left = absl::FromChrono(context->deadline()) - clock_.Now() - kAuditMargin;
+  options.deadline = clock_.Steady() + std::min(left, kAuditMax);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const bool runs =
+      audits_.TryRun([this, options, journal_id = facts.journal_id, context, reactor, response] {
+        const absl::Time started_at = clock_.Steady();
+        const auto report = inspect::Audit(
+            options, [this, &journal_id] { return BooksOf(daemon_.Pipeline(), journal_id); },
+            [context] { return context->IsCancelled(); }, sessions_, clock_);
+        if (!report.ok()) {
+          reactor->Finish(grpc::Status(
+              grpc::StatusCode::UNAVAILABLE,
+              absl::StrCat("the database cannot be audited: ", report.status().message())));
+          return;
+        }
+        Describe(*report, response);
+        *response->mutable_took() = TimeUtil::MicrosecondsToDuration(
+            absl::ToInt64Microseconds(clock_.Steady() - started_at));
+        reactor->Finish(grpc::Status::OK);
+      });
+  if (!runs) {
+    reactor->Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                 "an audit is under way and another one waits; try again"));
+  }
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* AdminService::GetLogLevel(grpc::CallbackServerContext* context,
                                                     const v1::GetLogLevelRequest* /*request*/,
                                                     v1::GetLogLevelResponse* response) {
@@ -131,6 +183,11 @@ grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext*
   if (is_quieter) base::SetLogLevel(level);
   response->set_previous(std::string(base::LogLevelName(before)));
   return Answer(context, grpc::Status::OK);
+}
+
+grpc::ServerWriteReactor<v1::TailResponse>* AdminService::Tail(
+    grpc::CallbackServerContext* /*context*/, const v1::TailRequest* request) {
+  return tail_.Open(*request);
 }
 
 }  // namespace holdfast::admin

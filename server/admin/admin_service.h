@@ -10,6 +10,7 @@
 #include "holdfast/v1/admin.grpc.pb.h"
 #include "server/admin/background.h"
 #include "server/admin/daemon_view.h"
+#include "server/admin/tail.h"
 #include "server/base/clock.h"
 #include "server/mysql/session.h"
 #include "server/writer/lane_writer.h"
@@ -57,6 +58,11 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* SetLogLevel(grpc::CallbackServerContext* context,
                                         const v1::SetLogLevelRequest* request,
                                         v1::SetLogLevelResponse* response) override;
+  grpc::ServerUnaryReactor* Audit(grpc::CallbackServerContext* context,
+                                  const v1::AuditRequest* request,
+                                  v1::AuditResponse* response) override;
+  grpc::ServerWriteReactor<v1::TailResponse>* Tail(grpc::CallbackServerContext* context,
+                                                   const v1::TailRequest* request) override;
 
  private:
   // Runs `task` where it may wait for the database; refuses if too many wait there.
@@ -72,8 +78,10 @@ class AdminService final : public v1::AdminService::CallbackService {
   mysql::SessionSource& sessions_;
   base::Clock& clock_;
   const writer::WriterOptions writer_;
+  admin::Tail tail_;
   Background background_;
   Background diagnoses_;
+  Background audits_;  // They take long: nobody else waits for them.
 };
 
 }  // namespace holdfast::admin

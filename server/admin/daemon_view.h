@@ -26,6 +26,8 @@ struct DaemonFacts {
   std::string journal_folder;
   bool journal_is_volatile = false;  // The folder does not outlive the machine or pod.
   int admin_port = 0;                // 0: not open yet.
+  event::Id journal_id;
+  absl::Duration stats_utc_offset;
 };
 
 // Thread-safe. None of these but Diagnose waits for the database.
@@ -39,6 +41,7 @@ class DaemonView {
   virtual mysql::CircuitStatus Circuit() const = 0;
   virtual std::vector<Sample> History() const = 0;  // Oldest first.
   virtual void ResetCircuit() = 0;
+  virtual pipeline::Tap& Tap() = 0;
 
   // Goes through the real gRPC listener, as a gateway does. Waits for the answer, a few seconds at
   // most.

@@ -30,6 +30,7 @@ constexpr int kFilesReserved = 96;
 struct Flags {
   Command command = Command::kServe;
   std::map<std::string, std::string> values;  // By the setting's name.
+  inspect::Request inspection;
   std::vector<std::string> problems;
 };
 
@@ -37,6 +38,7 @@ std::optional<Command> CommandOf(absl::string_view flag) {
   if (flag == "check_config") return Command::kCheckConfig;
   if (flag == "migrate") return Command::kMigrate;
   if (flag == "diagnose") return Command::kDiagnose;
+  if (flag == "inspect_journal") return Command::kInspectJournal;
   if (flag == "help") return Command::kHelp;
   if (flag == "version") return Command::kVersion;
   return std::nullopt;
@@ -45,7 +47,8 @@ std::optional<Command> CommandOf(absl::string_view flag) {
 std::string FlagOf(const Setting& setting) { return absl::AsciiStrToLower(setting.name); }
 
 std::string UnknownFlag(absl::string_view flag) {
-  std::vector<std::string> known = {"check_config", "migrate", "diagnose", "help", "version"};
+  std::vector<std::string> known = {"check_config",    "migrate", "diagnose",
+                                    "inspect_journal", "help",    "version"};
   for (const Setting& setting : Settings()) known.push_back(FlagOf(setting));
   const std::string nearest = NearestOf(flag, known);
   return absl::StrCat(
@@ -53,10 +56,25 @@ std::string UnknownFlag(absl::string_view flag) {
       nearest.empty() ? "; see --help" : absl::StrCat("; did you mean --", nearest, "?"));
 }
 
+// "--inspect_journal=ls", and its own flags, which stand behind "--".
+void ReadInspection(absl::string_view what, const std::vector<std::string>& arguments,
+                    Flags* flags) {
+  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+  const std::vector<std::string> own(dashes == arguments.end() ? dashes : dashes + 1,
+                                     arguments.end());
+  absl::StatusOr<inspect::Request> request = inspect::ParseRequest(what, own);
+  if (!request.ok()) {
+    flags->problems.emplace_back(request.status().message());
+    return;
+  }
+  flags->inspection = *std::move(request);
+}
+
 Flags ReadFlags(const std::vector<std::string>& arguments) {
   Flags flags;
   for (size_t i = 0; i < arguments.size(); ++i) {
     absl::string_view text = arguments[i];
+    if (text == "--" && flags.command == Command::kInspectJournal) break;
     if (!absl::ConsumePrefix(&text, "--") || text.empty()) {
       flags.problems.push_back(absl::StrCat("\"", arguments[i], "\": expected a flag; see --help"));
       continue;
@@ -65,9 +83,13 @@ Flags ReadFlags(const std::vector<std::string>& arguments) {
     const std::string name(text.substr(0, equals));
     const bool has_value = equals != absl::string_view::npos;
     if (const std::optional<Command> command = CommandOf(name); command.has_value()) {
-      if (has_value || flags.command != Command::kServe) {
-        flags.problems.push_back(
-            absl::StrCat("--", name, ": takes no value and stands alone among the commands"));
+      const bool inspects = *command == Command::kInspectJournal;
+      if (has_value != inspects || flags.command != Command::kServe) {
+        flags.problems.push_back(absl::StrCat("--", name,
+                                              inspects ? ": takes a value" : ": takes no value",
+                                              " and stands alone among the commands"));
+      } else if (inspects) {
+        ReadInspection(text.substr(equals + 1), arguments, &flags);
       }
       flags.command = *command;
       continue;
@@ -216,6 +238,7 @@ absl::StatusOr<Reading> ReadConfig(const std::vector<std::string>& flags,
   if (!read.problems.empty()) return absl::NotFoundError(absl::StrJoin(read.problems, "\n"));
   Reading reading;
   reading.command = read.command;
+  reading.inspection = read.inspection;
 
   std::vector<std::string> problems;
   CheckEnvironment(environment, &problems, &reading.warnings);

@@ -15,6 +15,7 @@
 #include "server/admin/http_server.h"
 #include "server/base/log.h"
 #include "server/ingress/server.h"
+#include "server/inspect/request.h"
 #include "server/journal/journal.h"
 #include "server/mysql/pool.h"
 #include "server/pipeline/pipeline.h"
@@ -42,7 +43,7 @@ struct Config {
 };
 
 // What the command line asks for.
-enum class Command { kServe, kCheckConfig, kMigrate, kDiagnose, kHelp, kVersion };
+enum class Command { kServe, kCheckConfig, kMigrate, kDiagnose, kInspectJournal, kHelp, kVersion };
 
 enum class Source { kDefault, kEnvironment, kFlag };
 
@@ -57,6 +58,7 @@ struct Effective {
 
 struct Reading {
   Command command = Command::kServe;
+  inspect::Request inspection;  // For kInspectJournal.
   Config config;
   std::vector<Effective> effective;   // In the order of the table.
   std::vector<std::string> warnings;  // A sentence each.

@@ -212,6 +212,8 @@ admin::DaemonFacts Daemon::Facts() const {
   facts.drain_timeout = config_.drain_timeout;
   facts.journal_folder = config_.journal_dir;
   facts.journal_is_volatile = disk_->persistence() == disk::Persistence::kVolatile;
+  facts.journal_id = config_.pipeline.writer.journal_id;
+  facts.stats_utc_offset = config_.pipeline.writer.stats_utc_offset;
   absl::MutexLock lock(&mu_);
   facts.draining = draining_;
   facts.admin_port = admin_port_;

@@ -58,6 +58,7 @@ class Daemon final : private admin::DaemonView {
   mysql::CircuitStatus Circuit() const override { return pool_->Circuit(); }
   std::vector<admin::Sample> History() const override { return history_.Samples(); }
   void ResetCircuit() override { pool_->ResetCircuit(); }
+  pipeline::Tap& Tap() override { return pipeline_->tap(); }
   absl::Status Probe() override;
   v1::DiagnoseResponse Diagnose(bool probe_only, absl::Time deadline) override;
 

@@ -13,6 +13,7 @@
 #include "server/daemon/daemon.h"
 #include "server/daemon/diagnose.h"
 #include "server/daemon/exit_code.h"
+#include "server/daemon/inspect.h"
 #include "server/daemon/migrate.h"
 #include "server/daemon/process.h"
 
@@ -46,6 +47,7 @@ ExitCode Main(const std::vector<std::string>& flags) {
   base::SetLogLevel(reading->config.log_level);
   for (const std::string& warning : reading->warnings) base::LogWarning(warning);
   if (reading->command == Command::kMigrate) return Migrate(reading->config);
+  if (reading->command == Command::kInspectJournal) return InspectJournal(*reading);
   // Before the journal is opened, and also without starting: files that are named and will not do.
   if (const absl::Status found = reading->config.server.gate.Check(); !found.ok()) {
     std::fputs(absl::StrCat(std::string(found.message()), "\n").c_str(), stderr);

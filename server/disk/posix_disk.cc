@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "server/base/check.h"
@@ -21,6 +23,7 @@
 #include "server/disk/buffer.h"
 #include "server/disk/disk.h"
 #include "server/disk/file_system.h"
+#include "server/disk/look.h"
 
 namespace holdfast::disk {
 namespace {
@@ -176,6 +179,7 @@ class PosixFile final : public File {
 
 class PosixDisk final : public Disk {
  public:
+  // Without a lock it only looks.
   PosixDisk(std::string path, Descriptor folder, Descriptor lock, Persistence persistence)
       : path_(std::move(path)),
         folder_(std::move(folder)),
@@ -183,16 +187,18 @@ class PosixDisk final : public Disk {
         persistence_(persistence) {}
 
   absl::StatusOr<std::unique_ptr<File>> Create(absl::string_view name) override {
+    HOLDFAST_RETURN_IF_ERROR(MayChange("create", PathOf(name)));
     return OpenFile("create", name, O_RDWR | O_CREAT | O_EXCL, true);
   }
 
   absl::StatusOr<std::unique_ptr<File>> Open(absl::string_view name) override {
-    return OpenFile("open", name, O_RDWR, false);
+    return OpenFile("open", name, lock_.ok() ? O_RDWR : O_RDONLY, false);
   }
 
   absl::StatusOr<std::vector<std::string>> List() override;
 
   absl::Status Rename(absl::string_view from, absl::string_view to) override {
+    HOLDFAST_RETURN_IF_ERROR(MayChange("rename", PathOf(from)));
     const int result = Uninterrupted([&] {
       return renameat(folder_.get(), Checked(from).c_str(), folder_.get(), Checked(to).c_str());
     });
@@ -200,12 +206,14 @@ class PosixDisk final : public Disk {
   }
 
   absl::Status Remove(absl::string_view name) override {
+    HOLDFAST_RETURN_IF_ERROR(MayChange("remove", PathOf(name)));
     const int result =
         Uninterrupted([&] { return unlinkat(folder_.get(), Checked(name).c_str(), 0); });
     return result < 0 ? SystemError("remove", PathOf(name), errno) : absl::OkStatus();
   }
 
   absl::Status SyncFolder() override {
+    HOLDFAST_RETURN_IF_ERROR(MayChange("fsync", path_));
     const int result = Uninterrupted([&] { return fsync(folder_.get()); });
     return result < 0 ? SystemError("fsync", path_, errno) : absl::OkStatus();
   }
@@ -224,6 +232,12 @@ class PosixDisk final : public Disk {
   static std::string Checked(absl::string_view name) {
     HOLDFAST_CHECK(!name.empty() && name.find('/') == absl::string_view::npos);
     return std::string(name);
+  }
+
+  absl::Status MayChange(absl::string_view operation, absl::string_view object) const {
+    if (lock_.ok()) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat(operation, " ", object, ": the folder was opened to look only"));
   }
 
   std::string PathOf(absl::string_view name) const { return absl::StrCat(path_, "/", name); }
@@ -302,13 +316,24 @@ absl::Status MakeFolder(const std::string& folder) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<Descriptor> OpenFolder(const std::string& folder) {
+  Descriptor fd(
+      Uninterrupted([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!fd.ok()) return SystemError("open", folder, errno);
+  return fd;
+}
+
+absl::StatusOr<Persistence> PersistenceOf(const Descriptor& fd, const std::string& folder) {
+  struct statfs status {};
+  if (fstatfs(fd.get(), &status) < 0) return SystemError("statfs", folder, errno);
+  return FileSystemOf(status.f_type).persistence;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Disk>> OpenPosixDisk(const std::string& folder) {
   HOLDFAST_RETURN_IF_ERROR(MakeFolder(folder));
-  Descriptor fd(
-      Uninterrupted([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (!fd.ok()) return SystemError("open", folder, errno);
+  HOLDFAST_ASSIGN_OR_RETURN(Descriptor fd, OpenFolder(folder));
   const std::string lock_path = absl::StrCat(folder, "/", kLockName);
   Descriptor lock(Uninterrupted([&] {
     return openat(fd.get(), std::string(kLockName).c_str(),
@@ -322,10 +347,36 @@ absl::StatusOr<std::unique_ptr<Disk>> OpenPosixDisk(const std::string& folder) {
         absl::StrCat("folder ", folder,
                      " is in use by another process; stop it, or give this one its own folder"));
   }
-  struct statfs status {};
-  if (fstatfs(fd.get(), &status) < 0) return SystemError("statfs", folder, errno);
-  return std::make_unique<PosixDisk>(folder, std::move(fd), std::move(lock),
-                                     FileSystemOf(status.f_type).persistence);
+  HOLDFAST_ASSIGN_OR_RETURN(const Persistence persistence, PersistenceOf(fd, folder));
+  return std::make_unique<PosixDisk>(folder, std::move(fd), std::move(lock), persistence);
+}
+
+absl::StatusOr<std::unique_ptr<Disk>> OpenPosixDiskToLook(const std::string& folder) {
+  HOLDFAST_ASSIGN_OR_RETURN(Descriptor fd, OpenFolder(folder));
+  HOLDFAST_ASSIGN_OR_RETURN(const Persistence persistence, PersistenceOf(fd, folder));
+  return std::make_unique<PosixDisk>(folder, std::move(fd), Descriptor(), persistence);
+}
+
+absl::StatusOr<bool> IsInUse(const std::string& folder) {
+  const std::string lock_path = absl::StrCat(folder, "/", kLockName);
+  struct stat status {};
+  if (stat(lock_path.c_str(), &status) < 0) {
+    if (errno == ENOENT) return false;
+    return SystemError("stat", lock_path, errno);
+  }
+  std::FILE* const locks = std::fopen("/proc/locks", "re");
+  if (locks == nullptr) return SystemError("open", "/proc/locks", errno);
+  // "1: FLOCK  ADVISORY  WRITE 4711 08:01:123 0 EOF". Of the device nothing is compared: some file
+  // systems show another one here than to stat, and two locks of one number are a rare chance.
+  const std::string inode = absl::StrCat(":", status.st_ino, " ");
+  bool found = false;
+  char line[256];
+  while (!found && std::fgets(line, sizeof(line), locks) != nullptr) {
+    const absl::string_view text = line;
+    found = absl::StrContains(text, " FLOCK ") && absl::StrContains(text, inode);
+  }
+  std::fclose(locks);
+  return found;
 }
 
 }  // namespace holdfast::disk

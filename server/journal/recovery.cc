@@ -28,7 +28,8 @@ struct Pending {
 // Walks all segments in order. What a frame says of the time before it closes the gap before it.
 class Recovery {
  public:
-  Recovery(disk::Disk& disk, size_t producers_max) : disk_(disk), producers_(producers_max) {}
+  Recovery(disk::Disk& disk, size_t producers_max, Witness* witness)
+      : disk_(disk), witness_(witness), producers_(producers_max) {}
 
   absl::StatusOr<Recovered> Run();
 
@@ -46,6 +47,7 @@ class Recovery {
   absl::Status KeepTail();
 
   disk::Disk& disk_;
+  Witness* const witness_;  // Or nullptr.
   ProducerTable producers_;
   Recovered out_;
   std::vector<Pending> pending_;
@@ -73,6 +75,7 @@ absl::StatusOr<Recovered> Recovery::Run() {
 
 absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
   if (candidate.set_aside) {
+    if (witness_ != nullptr) witness_->OnSegment(candidate, 0);
     pending_.push_back({candidate.id,
                         candidate.name,
                         {0, candidate.size},
@@ -99,6 +102,7 @@ absl::Status Recovery::Scan(const Candidate& candidate, const Candidate* next) {
   const SegmentHeader* const behind = linked ? &next->header : nullptr;
   const uint64_t end =
       std::min(2 * kSegmentBytesMax, linked ? behind->previous_end_byte : candidate.size);
+  if (witness_ != nullptr) witness_->OnSegment(candidate, end);
   FrameScanner scanner(*file, segment.salt, FrameScanner::ReadErrors::kAreDamage);
   while (true) {
     HOLDFAST_ASSIGN_OR_RETURN(const FrameScanner::Found found, scanner.Next(end, kAllLanes));
@@ -167,6 +171,7 @@ void Recovery::OnFrame(const FrameScanner& scanner, const Candidate& candidate, 
     pending_.back().reason = "a frame is whole but makes no sense";
     return;
   }
+  if (witness_ != nullptr) witness_->OnFrame(header, scanner.payload(), scanner.position());
   // A state frame counts what was known when it was written, the copied frame behind it included:
   // of where that one begins, the segment's header speaks.
   if (header.kind != FrameKind::kState) CloseGap(header.first_offset);
@@ -263,6 +268,7 @@ void Recovery::CloseGap(uint64_t first_offset) {
                      {"first_byte", damage->bytes.begin},
                      {"end_byte", damage->bytes.end},
                      {"reason", damage->reason}});
+      if (witness_ != nullptr) witness_->OnTorn(damage->segment, damage->bytes, damage->reason);
     }
   }
   pending_.clear();
@@ -296,8 +302,8 @@ absl::Status Recovery::KeepTail() {
 
 }  // namespace
 
-absl::StatusOr<Recovered> Recover(disk::Disk& disk, size_t producers_max) {
-  return Recovery(disk, producers_max).Run();
+absl::StatusOr<Recovered> Recover(disk::Disk& disk, size_t producers_max, Witness* witness) {
+  return Recovery(disk, producers_max, witness).Run();
 }
 
 }  // namespace holdfast::journal

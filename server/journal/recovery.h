@@ -16,6 +16,7 @@
 
 #include "server/disk/disk.h"
 #include "server/event/event_id.h"
+#include "server/journal/candidate.h"
 #include "server/journal/format.h"
 #include "server/journal/journal.h"
 #include "server/journal/segment.h"
@@ -49,11 +50,25 @@ struct Recovered {
   std::vector<std::pair<uint64_t, Corruption>> corruptions;
 };
 
+// Is shown what recovery sees, in the order of the bytes: for those who look into a folder.
+class Witness {
+ public:
+  virtual ~Witness() = default;
+  // A file under a segment's name; what stands in it behind byte `end` does not count.
+  virtual void OnSegment(const Candidate& candidate, uint64_t end) = 0;
+  // A whole frame of that segment, up to byte `end`. The views are valid during the call.
+  virtual void OnFrame(const FrameHeader& header, absl::string_view payload, uint64_t end) = 0;
+  // Bytes that were never acknowledged, in a segment that was shown before.
+  virtual void OnTorn(absl::string_view segment, const ByteRange& bytes,
+                      absl::string_view reason) = 0;
+};
+
 // Fails if the folder cannot be read or written (UNAVAILABLE, RESOURCE_EXHAUSTED), or if a segment
 // was written by a newer version (FAILED_PRECONDITION): that is no damage, and to go on without it
 // would leave acknowledged events behind. The same if a file's number leaves none for new segments.
 // Bytes that cannot be read are damage. Removes blanks that were never put into use; renames
 // segments in which nothing is whole to *.corrupt.
-absl::StatusOr<Recovered> Recover(disk::Disk& disk, size_t producers_max);
+absl::StatusOr<Recovered> Recover(disk::Disk& disk, size_t producers_max,
+                                  Witness* witness = nullptr);
 
 }  // namespace holdfast::journal

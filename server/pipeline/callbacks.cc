@@ -44,6 +44,7 @@ void PipelineImpl::OnDurable(absl::Span<const journal::Durable> group) {
       if (!durable.batch->producer.is_nil()) PostMoved(durable.batch->producer);
     }
   }
+  if (tap().listening()) tap().OnDurable(group, clock_.Now());
   // The lanes come after the books: nothing is settled that is not in them.
   for (const event::Lane lane : numbered_lanes_) lanes_[lane]->feed().OnDurable();
   numbered_lanes_.clear();
@@ -118,6 +119,9 @@ void PipelineImpl::OnSeated(event::Lane lane, uint64_t position) {
 }
 
 void PipelineImpl::OnSettled(const Settled& settled) {
+  if (tap().listening()) {
+    tap().OnSettled(settled.lane, settled.position, settled.rejections, clock_.Now());
+  }
   bool release = false;
   {
     absl::MutexLock lock(&mu_);

@@ -26,6 +26,7 @@
 #include "server/journal/journal.h"
 #include "server/metrics/metrics.h"
 #include "server/mysql/session.h"
+#include "server/pipeline/tap.h"
 #include "server/writer/lane_writer.h"
 
 namespace holdfast::pipeline {
@@ -113,6 +114,9 @@ class Pipeline {
 
   int lanes_per_kind() const { return lanes_per_kind_; }
 
+  // For those who watch.
+  Tap& tap() { return tap_; }
+
   // Streams. Attach ends an earlier stream of the same producer (its OnEnd) and returns the last
   // sequence that is held; the observer is told at once how far the producer has come. Detach
   // returns once no call to the observer is running. REQUIRES: Attach with an observer that is not
@@ -151,6 +155,7 @@ class Pipeline {
 
  private:
   const int lanes_per_kind_;
+  Tap tap_;
 };
 
 }  // namespace holdfast::pipeline

@@ -105,6 +105,22 @@ Call BookReplay(const LaneKey& key, const event::Id& journal_id, bool duplicate)
                             uint64_t{1}, key.writer_id, key.lane, journal_id.view(), uint64_t{1}});
 }
 
+Call ListLanesOfJournal(const event::Id& journal_id) {
+  static const mysql::Statement* const statement = Fixed(
+      kLanesTable, "SELECT writer_id, lane, position FROM holdfast_lanes WHERE journal_id = ?",
+      {ColumnType::kBinary});
+  return OneRow(statement, {journal_id.view()});
+}
+
+Call AwaitLanePosition(const LaneKey& key) {
+  static const mysql::Statement* const statement =
+      Fixed(kLanesTable,
+            "SELECT position FROM holdfast_lanes WHERE writer_id = ? AND lane = ? "
+            "LOCK IN SHARE MODE",
+            {ColumnType::kText, ColumnType::kText});
+  return OneRow(statement, {key.writer_id, key.lane});
+}
+
 Call ReadStatsUtcOffset() {
   static const mysql::Statement* const statement =
       Fixed("holdfast_schema",

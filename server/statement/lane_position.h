@@ -59,6 +59,13 @@ Call CorrectLane(const LaneKey& key, uint64_t duplicate, uint64_t quarantined);
 // must outlive the call.
 Call BookReplay(const LaneKey& key, const event::Id& journal_id, bool duplicate);
 
+// For those who look from outside: writer, lane and position of every row of a journal, whoever
+// wrote it. Locks nothing. `journal_id` must outlive the call.
+Call ListLanesOfJournal(const event::Id& journal_id);
+
+// The position of one of them, once no transaction that moves it is under way any more.
+Call AwaitLanePosition(const LaneKey& key);
+
 // The STATS_UTC_OFFSET that the database was set up with: one row, one column, as in "+08:00".
 Call ReadStatsUtcOffset();
 

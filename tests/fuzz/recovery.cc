@@ -1,6 +1,7 @@
 // Recovery of a whole folder. Whatever is in it comes out as delivered, as a torn tail that was
 // never acknowledged, or as damage that is reported; nothing is deleted, and to recover what was
-// recovered changes nothing.
+// recovered changes nothing. Who only looks finds the same, accounts for every byte, and changes
+// nothing.
 
 #include "server/journal/recovery.h"
 
@@ -16,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "server/base/check.h"
+#include "server/inspect/survey.h"
 #include "server/journal/journal.h"
 #include "tests/fuzz/folder.h"
 #include "tests/fuzz/targets.h"
@@ -59,6 +61,38 @@ void NothingIsDeleted(const std::map<std::string, std::string>& before, test::Fo
       return one == name || absl::StartsWith(one, aside);
     }));
   }
+}
+
+// What one who looks says is what recovery then says.
+void LookingAgrees(const absl::StatusOr<inspect::Survey>& survey,
+                   const absl::StatusOr<Recovered>& recovered, const Folder& folder) {
+  HOLDFAST_CHECK(survey.ok() == recovered.ok());
+  if (!survey.ok()) return;
+  HOLDFAST_CHECK(survey->journal_id == recovered->journal_id);
+  HOLDFAST_CHECK(survey->corruptions.size() == recovered->corruptions.size());
+  for (size_t i = 0; i < survey->corruptions.size(); ++i) {
+    const Corruption& one = survey->corruptions[i];
+    const Corruption& other = recovered->corruptions[i].second;
+    HOLDFAST_CHECK(one.segment == other.segment && one.first_byte == other.first_byte &&
+                   one.end_byte == other.end_byte && one.first_offset == other.first_offset &&
+                   one.end_offset == other.end_offset && one.reason == other.reason);
+  }
+  for (const inspect::SegmentSurvey& segment : survey->segments) {
+    HOLDFAST_CHECK(segment.bytes == folder.files().at(segment.name).size());
+    uint64_t sum = 0;
+    for (const uint64_t part : {segment.header_bytes, segment.frame_bytes, segment.corrupt_bytes,
+                                segment.torn_bytes, segment.unused_bytes}) {
+      HOLDFAST_CHECK(part <= segment.bytes);
+      sum += part;
+    }
+    HOLDFAST_CHECK(sum == segment.bytes);
+  }
+}
+
+void NothingIsChanged(const std::map<std::string, std::string>& before, test::ForgetfulDisk& disk) {
+  const std::vector<std::string> names = *disk.List();
+  HOLDFAST_CHECK(names.size() == before.size());
+  for (const std::string& name : names) HOLDFAST_CHECK(disk.Contents(name) == before.at(name));
 }
 
 bool IsPlausible(const Recovered& recovered) {
@@ -142,7 +176,11 @@ void NothingIsPassedOver(const Folder& folder, const Delivered& delivered,
 void Recovery(absl::string_view input) {
   Folder folder(input);
   test::ForgetfulDisk& disk = folder.disk();
+  const absl::StatusOr<inspect::Survey> survey = inspect::Look(
+      disk, [] { return absl::StatusOr<bool>(false); }, [](uint64_t, uint64_t) {});
+  NothingIsChanged(folder.files(), disk);
   absl::StatusOr<Recovered> first = Recover(disk, kProducersMax);
+  LookingAgrees(survey, first, folder);
   NothingIsDeleted(folder.files(), disk);
   if (!first.ok()) {
     // A newer version wrote it, or a number is at its end: only a forger does that.

@@ -19,7 +19,7 @@ LAYERS = [
     ["flow"],
     ["disk", "mysql", "gate"],
     ["journal", "statement"],
-    ["writer", "diagnosis"],
+    ["writer", "diagnosis", "inspect"],
     ["pipeline"],
     ["ingress", "admin"],
     ["daemon"],

@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "holdfast/v1/ingest.pb.h"
 #include "server/base/log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/admin/absent_database.h"
@@ -57,6 +58,15 @@ class AdminServiceTest : public testing::Test {
     grpc::ClientContext context;
     SetDeadline(context);
     return stub_->GetStatus(&context, v1::GetStatusRequest(), response);
+  }
+
+  bool AwaitListening(bool listening) {
+    const absl::Time end = base::SystemClock().Steady() + absl::Seconds(30);
+    while (daemon_.tap.listening() != listening) {
+      if (base::SystemClock().Steady() > end) return false;
+      base::SystemClock().Sleep(absl::Milliseconds(1));
+    }
+    return true;
   }
 
   test::FakeDaemonView daemon_;
@@ -240,6 +250,102 @@ TEST_F(AdminServiceTest, ADrainBeginsAndSaysHowLongItMayTake) {
   ASSERT_TRUE(stub_->Drain(&context, v1::DrainRequest(), &response).ok());
   EXPECT_EQ(response.drain_timeout().seconds(), 25);
   EXPECT_EQ(daemon_.drains, 1);
+}
+
+TEST_F(AdminServiceTest, AnAbsentDatabaseIsNoCleanAudit) {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::AuditResponse response;
+  const grpc::Status status = stub_->Audit(&context, v1::AuditRequest(), &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("connect to db:3306: refused"));
+}
+
+TEST_F(AdminServiceTest, AnAuditThatCannotBeRightIsRefused) {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::AuditRequest request;
+  request.mutable_since()->set_seconds(int64_t{1} << 60);
+  v1::AuditResponse response;
+  const grpc::Status status = stub_->Audit(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("since"));
+}
+
+TEST_F(AdminServiceTest, WhoTailsIsShownWhatGoesByAndLeavesNothingBehind) {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::TailRequest request;
+  request.set_include_content(true);
+  const auto reader = stub_->Tail(&context, request);
+  ASSERT_TRUE(AwaitListening(true));
+  v1::EventBatch batch;
+  batch.set_first_sequence(7);
+  v1::Event* const event = batch.add_events();
+  event->mutable_occurred_at()->set_seconds(1767225600);
+  event->mutable_usage()->set_event_id("a");
+  event->mutable_usage()->set_api_key_id("key");
+  journal::Durable durable;
+  durable.batch = *event::Batch::Read(batch.SerializeAsString(), event::RandomUuid(), 1,
+                                      absl::FromUnixSeconds(1767225601));
+  durable.first_offset = durable.last_offset = 1;
+  durable.ordinals = {1};
+  daemon_.tap.OnDurable({durable}, absl::FromUnixSeconds(1767225601));
+  daemon_.tap.OnSettled(durable.batch->items[0].lane, 1, {}, absl::FromUnixSeconds(1767225602));
+  v1::TailResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  ASSERT_EQ(response.events_size(), 1);
+  EXPECT_EQ(response.events(0).kind(), "usage");
+  EXPECT_EQ(response.events(0).lane(), "usage-0");
+  EXPECT_EQ(response.events(0).sequence(), 7);
+  EXPECT_EQ(response.events(0).outcome(), v1::TAIL_OUTCOME_COMMITTED);
+  EXPECT_EQ(response.events(0).age().seconds(), 1);
+  EXPECT_EQ(response.events(0).took().seconds(), 1);
+  EXPECT_EQ(response.events(0).event().usage().api_key_id(), "key");
+  context.TryCancel();
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(AwaitListening(false));
+}
+
+TEST_F(AdminServiceTest, ATailThatCannotBeIsRefused) {
+  for (const auto& [rate, kind] :
+       {std::pair<uint32_t, const char*>{1001, ""}, std::pair<uint32_t, const char*>{1, "x"}}) {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::TailRequest request;
+    request.set_rate_max(rate);
+    request.set_kind(kind);
+    const auto reader = stub_->Tail(&context, request);
+    v1::TailResponse response;
+    EXPECT_FALSE(reader->Read(&response));
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  EXPECT_FALSE(daemon_.tap.listening());
+}
+
+TEST_F(AdminServiceTest, NoMoreThanSoManyMayTail) {
+  std::vector<std::shared_ptr<pipeline::TapQueue>> others;
+  for (size_t i = 0; i < pipeline::Tap::kListenersMax; ++i) {
+    others.push_back(daemon_.tap.Listen({}));
+  }
+  grpc::ClientContext context;
+  SetDeadline(context);
+  const auto reader = stub_->Tail(&context, v1::TailRequest());
+  v1::TailResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(AdminServiceTest, ADrainEndsTheTails) {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  const auto reader = stub_->Tail(&context, v1::TailRequest());
+  ASSERT_TRUE(AwaitListening(true));
+  daemon_.SetDraining();
+  v1::TailResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 }  // namespace

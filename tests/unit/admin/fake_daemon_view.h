@@ -22,12 +22,18 @@ class FakeDaemonView final : public admin::DaemonView {
     circuit.last_state_change = absl::InfinitePast();
   }
 
-  admin::DaemonFacts Facts() const override { return facts; }
+  admin::DaemonFacts Facts() const override {
+    admin::DaemonFacts now = facts;
+    now.draining |= draining;
+    return now;
+  }
+  void SetDraining() { draining = true; }
   pipeline::PipelineStatus Pipeline() const override { return pipeline; }
   mysql::DatabaseStatus Database() const override { return database; }
   mysql::CircuitStatus Circuit() const override { return circuit; }
   std::vector<admin::Sample> History() const override { return history; }
   void ResetCircuit() override { ++resets; }
+  pipeline::Tap& Tap() override { return tap; }
   absl::Status Probe() override {
     ++probes;
     return probe;
@@ -43,8 +49,10 @@ class FakeDaemonView final : public admin::DaemonView {
   mysql::DatabaseStatus database;
   mysql::CircuitStatus circuit;
   std::vector<admin::Sample> history;
+  pipeline::Tap tap;
   absl::Status probe;
   v1::DiagnoseResponse diagnosis;
+  std::atomic<bool> draining = false;
   std::atomic<int> resets = 0;
   std::atomic<int> probes = 0;
   std::atomic<int> drains = 0;

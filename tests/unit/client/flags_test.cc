@@ -71,5 +71,13 @@ TEST(FlagsTest, TheAddressComesFromTheFlagThenTheEnvironment) {
   unsetenv("HOLDFAST_LISTEN");
 }
 
+TEST(FlagsTest, WithinANameADashIsAsGoodAsAnUnderscore) {
+  const auto parsed = Arguments::Parse({"--pending-only", "--from_offset=2-3"},
+                                       {{"pending_only", false}, {"from_offset", true}});
+  ASSERT_OK(parsed);
+  EXPECT_TRUE(parsed->Has("pending_only"));
+  EXPECT_EQ(parsed->Get("from_offset", ""), "2-3");
+}
+
 }  // namespace
 }  // namespace holdfast::client

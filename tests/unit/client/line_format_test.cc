@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/substitute.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -209,6 +210,47 @@ TEST(RelayBillingTest, EveryCutLineIsAnErrorAndNothingWorse) {
   for (const char* other : {"[]", "null", "3", "\"data\"", "{\"data\":3}", "[[[[{\"a\":1}]]]]"}) {
     EXPECT_FALSE(ParseRelayBillingLine(other).ok()) << other;
   }
+}
+
+constexpr char kExportedHits[] =
+    R"({"producerId":"0f8fad5b-d9cb-469f-a165-70867728950e","sequence":"7","offset":"9",)"
+    R"("lane":"rate_limit-0","ordinal":"3","acceptedAt":"2026-01-15T10:30:00Z",$0)"
+    R"("event":{"occurredAt":"2026-01-15T10:30:00Z","rateLimit":{"identifier":"user:1",)"
+    R"("windowType":"WINDOW_TYPE_MINUTE","hits":"3"$1}}})";
+
+TEST(ExportedLineTest, TheEventOfAnExportIsSentAsItWas) {
+  const auto event = ParseHoldfastLine(
+      R"({"sequence":"7","event":{"occurredAt":"2026-01-15T10:30:00Z","usage":{"eventId":"a"}}})");
+  ASSERT_OK(event);
+  EXPECT_EQ(event->usage().event_id(), "a");
+  EXPECT_EQ(event->occurred_at().seconds(), 1768473000);
+}
+
+TEST(ExportedLineTest, PendingHitsWithoutAnIdAreSentUnderTheOneMadeForThem) {
+  const auto event = ParseHoldfastLine(absl::Substitute(
+      kExportedHits, R"("delivery":"DELIVERY_PENDING","resendId":"made-up",)", ""));
+  ASSERT_OK(event);
+  EXPECT_EQ(event->rate_limit().event_id(), "made-up");
+  EXPECT_EQ(event->rate_limit().hits(), 3);
+}
+
+TEST(ExportedLineTest, HitsThatMayHaveBeenCountedAreHeldBack) {
+  for (const char* delivery : {"", R"("delivery":"DELIVERY_DELIVERED",)"}) {
+    EXPECT_THAT(ParseHoldfastLine(absl::Substitute(
+                    kExportedHits, absl::StrCat(delivery, R"("resendId":"made-up",)"), "")),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("--pending_only")));
+  }
+  const auto own = ParseHoldfastLine(
+      absl::Substitute(kExportedHits, R"("resendId":"made-up",)", R"(,"eventId":"own")"));
+  ASSERT_OK(own);
+  EXPECT_EQ(own->rate_limit().event_id(), "own");
+}
+
+TEST(ExportedLineTest, ATextThatSpeaksOfAnEventMakesNoExport) {
+  const auto event = ParseHoldfastLine(
+      R"({"message":{"igMessageId":"m","rawJson":"{\"event\":{\"event\": 1}}"}})");
+  ASSERT_OK(event);
+  EXPECT_EQ(event->message().ig_message_id(), "m");
 }
 
 }  // namespace

@@ -194,6 +194,24 @@ TEST(ConfigTest, AnUnknownFlagIsAUsageErrorWithAGuess) {
               StatusIs(kUsage, HasSubstr("stands alone")));
 }
 
+TEST(ConfigTest, AnInspectionHasItsOwnFlagsBehindTwoDashes) {
+  const auto reading = ReadConfig(
+      {"--inspect_journal=export", "--holdfast_journal_dir=/j", "--", "--kind=usage"}, {});
+  ASSERT_OK(reading);
+  EXPECT_EQ(reading->command, Command::kInspectJournal);
+  EXPECT_EQ(reading->config.journal_dir, "/j");
+  EXPECT_EQ(reading->inspection.what, inspect::Request::What::kExport);
+  EXPECT_EQ(reading->inspection.selection.kind, event::Kind::kUsage);
+  EXPECT_THAT(ReadConfig({"--inspect_journal"}, {}), StatusIs(kUsage, HasSubstr("takes a value")));
+  EXPECT_THAT(ReadConfig({"--inspect_journal=rm"}, {}),
+              StatusIs(kUsage, HasSubstr("ls, verify or export")));
+  EXPECT_THAT(ReadConfig({"--inspect_journal=ls", "--", "--kind=usage"}, {}),
+              StatusIs(kUsage, HasSubstr("--kind")));
+  EXPECT_THAT(ReadConfig({"--migrate", "--inspect_journal=ls"}, {}),
+              StatusIs(kUsage, HasSubstr("stands alone")));
+  EXPECT_THAT(ReadConfig({"--", "--kind=usage"}, {}), StatusIs(kUsage, HasSubstr("a flag")));
+}
+
 TEST(ConfigTest, AMisspelledVariableOfOursIsAnErrorWithAGuess) {
   EXPECT_THAT(ReadConfig({}, {{"HOLDFAST_LISTN", "unix:/a"}}),
               StatusIs(kWrong, HasSubstr("HOLDFAST_LISTN: there is no such setting; did you mean "

@@ -20,6 +20,7 @@
 
 #include "server/disk/buffer.h"
 #include "server/disk/disk.h"
+#include "server/disk/look.h"
 #include "tests/support/status_matchers.h"
 
 namespace holdfast::disk {
@@ -229,6 +230,47 @@ TEST_F(PosixDiskTest, MemoryIsVolatile) {
     EXPECT_EQ((*disk)->persistence(), Persistence::kVolatile);
   }
   std::filesystem::remove_all(pattern);
+}
+
+TEST_F(PosixDiskTest, OneWhoOnlyLooksNeedsNoLockAndChangesNothing) {
+  auto holder = OpenPosixDisk(folder_);
+  ASSERT_OK(holder);
+  auto file = (*holder)->Create("a");
+  ASSERT_OK(file);
+  ASSERT_OK((*file)->Write(0, "hello"));
+  auto looking = OpenPosixDiskToLook(folder_);
+  ASSERT_OK(looking);
+  EXPECT_THAT(*(*looking)->List(), ElementsAre("a"));
+  auto read = (*looking)->Open("a");
+  ASSERT_OK(read);
+  std::string text;
+  ASSERT_OK((*read)->Read(0, 100, &text));
+  EXPECT_EQ(text, "hello");
+  EXPECT_FALSE((*read)->Write(0, "j").ok());
+  const auto refused = StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("to look only"));
+  EXPECT_THAT((*looking)->Create("b").status(), refused);
+  EXPECT_THAT((*looking)->Rename("a", "b"), refused);
+  EXPECT_THAT((*looking)->Remove("a"), refused);
+  EXPECT_THAT((*looking)->SyncFolder(), refused);
+}
+
+TEST_F(PosixDiskTest, OneWhoOnlyLooksMakesNoFolder) {
+  EXPECT_THAT(OpenPosixDiskToLook(folder_),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(folder_)));
+  EXPECT_FALSE(std::filesystem::exists(folder_));
+}
+
+TEST_F(PosixDiskTest, WhetherAFolderIsInUseIsSeenWithoutTakingItsLock) {
+  ASSERT_OK(IsInUse(folder_));
+  EXPECT_FALSE(*IsInUse(folder_));
+  {
+    auto holder = OpenPosixDisk(folder_);
+    ASSERT_OK(holder);
+    EXPECT_TRUE(*IsInUse(folder_));
+  }
+  ASSERT_OK(IsInUse(folder_));
+  EXPECT_FALSE(*IsInUse(folder_));
+  EXPECT_OK(OpenPosixDisk(folder_));
 }
 
 }  // namespace

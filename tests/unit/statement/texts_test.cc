@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "server/statement/audit.h"
 #include "server/statement/batch.h"
 #include "server/statement/build.h"
 #include "server/statement/housekeeping.h"
@@ -41,14 +42,32 @@ TEST(TextsTest, EveryCallHasAMarkAndTheRightTypeForEachValue) {
   const LaneKey key = {"writer", "usage-0"};
   LaneRow row;
   const absl::Time now = test::EventTime();
-  for (const Call& call :
-       {EnsureLane(key, journal, now), LockLane(key), TakeLane(key, row, now),
-        MoveLane(key, row, 5, 5, now), CorrectLane(key, 1, 2), ReadStatsUtcOffset(),
-        DeleteExpiredHits(now), FindOldLanes(now), FindIdleLanes("writer", now),
-        DeleteOldLane(key, now), TouchLane(key, now), BookReplay(key, journal, true),
-        ListQuarantine(7, 10, false), ListQuarantine(7, 10, true), ReadForReplay(7, false),
-        ReadForReplay(7, true), SettleQuarantined(7, 1, {kDiscarded, "me", "why", now}),
-        RefuseQuarantined(7, 1, {nullptr, 1406, "model", "why"}, now)}) {
+  for (const Call& call : {EnsureLane(key, journal, now),
+                           LockLane(key),
+                           TakeLane(key, row, now),
+                           MoveLane(key, row, 5, 5, now),
+                           CorrectLane(key, 1, 2),
+                           ReadStatsUtcOffset(),
+                           DeleteExpiredHits(now),
+                           FindOldLanes(now),
+                           FindIdleLanes("writer", now),
+                           DeleteOldLane(key, now),
+                           TouchLane(key, now),
+                           BookReplay(key, journal, true),
+                           ListQuarantine(7, 10, false),
+                           ListQuarantine(7, 10, true),
+                           ReadForReplay(7, false),
+                           ReadForReplay(7, true),
+                           SettleQuarantined(7, 1, {kDiscarded, "me", "why", now}),
+                           RefuseQuarantined(7, 1, {nullptr, 1406, "model", "why"}, now),
+                           ListLanesOfJournal(journal),
+                           AwaitLanePosition(key),
+                           ListAllLanes(),
+                           NextUsageKey("k"),
+                           NextUsageTime("k", now, absl::Hours(8)),
+                           CompareUsage("k", now, now + absl::Hours(1), absl::Hours(8), 10),
+                           CountMessages("m", 10),
+                           CountQuarantine()}) {
     ExpectMarksFitValues(call);
   }
   test::AcceptedEvents usage, rates, messages;
