@@ -97,6 +97,8 @@ class Exporter final : public journal::Witness {
 };
 
 void Exporter::OnEvent(const EventWalk::Event& event) {
+  // A daemon may write faster than this prints: it must come to an end.
+  if (context_.in_use && event.accepted_at > context_.now) return;
   if (selection_.pending_only && IsSettled(event, context_)) return;
   v1::JournaledEvent line;
   if (!line.mutable_event()->ParseFromArray(event.bytes.data(),

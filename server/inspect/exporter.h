@@ -33,12 +33,12 @@ struct Exported {
   std::vector<Torn> torn;
 };
 
-// What a line says of `event`. `now` and `in_use`: see DeliveryOf.
+// What is known of the folder and of the moment.
 struct Context {
   event::Id journal_id;
   std::optional<Positions> positions;  // Where the database was asked.
-  bool in_use = false;                 // A daemon is at work on the folder.
-  absl::Time now;
+  bool in_use = false;                 // A daemon is at work on the folder: what it accepts
+  absl::Time now;                      // after `now` is left out.
 };
 
 // Known only with positions. Where the database has no row of the lane, an event counts as pending

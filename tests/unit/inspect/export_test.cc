@@ -173,6 +173,14 @@ TEST_F(ExportTest, BesideADaemonNothingIsCertainToStayPending) {
   EXPECT_EQ(lines_[2].delivery(), v1::DELIVERY_UNSPECIFIED);
 }
 
+TEST_F(ExportTest, BesideADaemonWhatIsAcceptedMeanwhileIsLeftOut) {
+  MakeFolder();
+  context_.now = kNow - absl::Seconds(1);
+  EXPECT_EQ(ExportNow({}).events, 4);
+  context_.in_use = true;
+  EXPECT_EQ(ExportNow({}).events, 0);
+}
+
 TEST_F(ExportTest, ALaneWithoutARowIsPendingOnlyAsLongAsRowsAreKept) {
   MakeFolder();
   context_.positions.emplace();
