@@ -52,7 +52,7 @@ absl::StatusOr<int> RunDoctor(const Arguments& arguments) {
   if (!timeout.ok()) return timeout.status();
   options.timeout = *timeout;
   options.address = DaemonAddress(arguments);
-  options.write = !arguments.Has("no-write");
+  options.write = !arguments.Has("no_write");
   options.daemon_flags = arguments.positional();
   if (!options.daemon_flags.empty() && !absl::StartsWith(options.daemon_flags[0], "--")) {
     return absl::InvalidArgumentError(
@@ -94,7 +94,7 @@ What was skipped makes nothing worse: what it needed has been counted.
 )",
       .operands_max = kDaemonWordsMax,
       .flags = {ToFlag(),
-                {.name = "no-write", .help = "Sends no event."},
+                {.name = "no_write", .help = "Sends no event."},
                 {.name = "json",
                  .help = "The findings as JSON (holdfast.v1.DiagnoseResponse), for programs."},
                 TimeoutFlag("How long it may take. Default: 30s")},

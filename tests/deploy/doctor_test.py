@@ -121,7 +121,7 @@ class DoctorTest(unittest.TestCase):
 
     def test_no_write_sends_nothing(self):
         before = self.daemon.books()["accepted"]
-        found = self.findings("--no-write", "--", "--mysql_host=unused", expect=WELL)
+        found = self.findings("--no_write", "--", "--mysql_host=unused", expect=WELL)
         self.assert_finds(found, "daemon", "ok", "flags after -- were not used")
         self.assertNotIn("write journaled", {check for check, _ in found})
         self.assertEqual(self.daemon.books()["accepted"], before)
@@ -130,7 +130,7 @@ class DoctorTest(unittest.TestCase):
         def shown(**more):
             environment = dict(self.daemon.environment(**more), TERM="xterm")
             done = subprocess.run(
-                ["script", "-qec", f"{harness.BIN}/holdfast doctor --no-write "
+                ["script", "-qec", f"{harness.BIN}/holdfast doctor --no_write "
                  f"--to={self.daemon.target}", "/dev/null"], env=environment,
                 stdin=subprocess.DEVNULL, capture_output=True, text=True,
                 timeout=harness.PATIENCE, check=False)
@@ -279,7 +279,7 @@ class DoctorTest(unittest.TestCase):
     def test_grants_that_are_too_many(self):
         with self.broken("GRANT ALL PRIVILEGES ON gateway_db.* TO 'holdfast'@'%'",
                          "REVOKE ALL PRIVILEGES ON gateway_db.* FROM 'holdfast'@'%'"):
-            found = self.findings("--no-write", expect=WARNINGS)
+            found = self.findings("--no_write", expect=WARNINGS)
         self.assert_finds(found, "grants", "warning", "ALL PRIVILEGES on gateway_db.*",
                           "sql/grants.sql")
 
