@@ -16,6 +16,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
+#include "server/disk/lock_holder.h"
 #include "server/disk/look.h"
 #include "server/inspect/exporter.h"
 #include "server/inspect/positions.h"
@@ -94,7 +95,10 @@ class Inspection final {
   }
 
  private:
-  absl::StatusOr<bool> IsInUse() const { return disk::IsInUse(config_.journal_dir); }
+  absl::StatusOr<bool> IsInUse() const {
+    HOLDFAST_ASSIGN_OR_RETURN(const auto holder, disk::LockHolder(config_.journal_dir));
+    return holder.has_value();
+  }
   absl::Status ReadPositions();
   absl::StatusOr<inspect::Survey> Survey();
   absl::StatusOr<ExitCode> Look();

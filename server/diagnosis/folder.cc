@@ -104,14 +104,18 @@ void JudgeSyncs(const disk::Survey& survey, Findings* findings) {
 
 void JudgeLock(const disk::Survey& survey, const Options& options, int process_id,
                Findings* findings) {
-  if (!survey.is_locked) {
+  if (!survey.holder.ok()) {
+    return findings->Skip(kLock, std::string(survey.holder.status().message()));
+  }
+  if (!survey.holder->has_value()) {
     if (!options.is_daemon)
       return findings->Ok(kLock, "nobody is seen to hold it: no daemon runs on this folder");
-    return findings->Skip(kLock, "this system does not list locks");
+    return findings->Skip(kLock, "this system's list of locks does not show it");
   }
-  const std::string holder = survey.holder == 0 ? "a process outside of this pid namespace"
-                                                : absl::StrCat("process ", survey.holder);
-  if (survey.holder == process_id) return findings->Ok(kLock, "held by the daemon itself");
+  const pid_t process = **survey.holder;
+  const std::string holder =
+      process == 0 ? "a process outside of this pid namespace" : absl::StrCat("process ", process);
+  if (process == process_id) return findings->Ok(kLock, "held by the daemon itself");
   if (options.is_daemon) {
     // In a container the list may have the number that this process has outside.
     return findings->Ok(kLock, absl::StrCat("held, by ", holder));

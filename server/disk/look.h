@@ -16,9 +16,4 @@ namespace holdfast::disk {
 // meanwhile. NOT_FOUND if there is no folder.
 absl::StatusOr<std::unique_ptr<Disk>> OpenPosixDiskToLook(const std::string& folder);
 
-// Whether some process holds the folder's lock, asked without touching it: by the kernel's list of
-// locks, in which those of other process namespaces are not seen. UNAVAILABLE if there is no such
-// list.
-absl::StatusOr<bool> IsInUse(const std::string& folder);
-
 }  // namespace holdfast::disk

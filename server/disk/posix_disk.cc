@@ -9,12 +9,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "server/base/check.h"
@@ -23,12 +21,11 @@
 #include "server/disk/buffer.h"
 #include "server/disk/disk.h"
 #include "server/disk/file_system.h"
+#include "server/disk/lock_holder.h"
 #include "server/disk/look.h"
 
 namespace holdfast::disk {
 namespace {
-
-constexpr absl::string_view kLockName = "lock";
 
 // What failed, on what, and why.
 absl::Status SystemError(absl::string_view operation, absl::string_view object, int error) {
@@ -355,28 +352,6 @@ absl::StatusOr<std::unique_ptr<Disk>> OpenPosixDiskToLook(const std::string& fol
   HOLDFAST_ASSIGN_OR_RETURN(Descriptor fd, OpenFolder(folder));
   HOLDFAST_ASSIGN_OR_RETURN(const Persistence persistence, PersistenceOf(fd, folder));
   return std::make_unique<PosixDisk>(folder, std::move(fd), Descriptor(), persistence);
-}
-
-absl::StatusOr<bool> IsInUse(const std::string& folder) {
-  const std::string lock_path = absl::StrCat(folder, "/", kLockName);
-  struct stat status {};
-  if (stat(lock_path.c_str(), &status) < 0) {
-    if (errno == ENOENT) return false;
-    return SystemError("stat", lock_path, errno);
-  }
-  std::FILE* const locks = std::fopen("/proc/locks", "re");
-  if (locks == nullptr) return SystemError("open", "/proc/locks", errno);
-  // "1: FLOCK  ADVISORY  WRITE 4711 08:01:123 0 EOF". Of the device nothing is compared: some file
-  // systems show another one here than to stat, and two locks of one number are a rare chance.
-  const std::string inode = absl::StrCat(":", status.st_ino, " ");
-  bool found = false;
-  char line[256];
-  while (!found && std::fgets(line, sizeof(line), locks) != nullptr) {
-    const absl::string_view text = line;
-    found = absl::StrContains(text, " FLOCK ") && absl::StrContains(text, inode);
-  }
-  std::fclose(locks);
-  return found;
 }
 
 }  // namespace holdfast::disk

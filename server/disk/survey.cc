@@ -5,18 +5,15 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
 #include <system_error>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
+
+#include "server/disk/lock_holder.h"
 
 namespace holdfast::disk {
 namespace {
@@ -45,25 +42,6 @@ uint64_t BytesOfFiles(const std::string& folder) {
   }
   closedir(listing);
   return bytes;
-}
-
-// Asks the kernel's list of locks, not for the lock: whoever held it for a moment would keep a
-// daemon that starts just then from its journal.
-void FindHolder(const std::string& folder, Survey* survey) {
-  struct stat status {};
-  if (stat(absl::StrCat(folder, "/lock").c_str(), &status) < 0) return;
-  const std::string inode =
-      absl::StrFormat("%02x:%02x:%d", major(status.st_dev), minor(status.st_dev), status.st_ino);
-  std::ifstream locks("/proc/locks");
-  std::string line;
-  while (std::getline(locks, line)) {
-    // "1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF"
-    const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
-    if (words.size() < 6 || words[1] != "FLOCK" || words[5] != inode) continue;
-    int holder = 0;
-    survey->is_locked = true;
-    if (absl::SimpleAtoi(words[4], &holder) && holder > 0) survey->holder = holder;
-  }
 }
 
 // A file without a name, or one that loses it at once where the file system has no such files.
@@ -119,7 +97,7 @@ Survey SurveyFolder(const std::string& folder, int syncs, base::Clock& clock) {
     survey.free_bytes = uint64_t{space.f_bavail} * space.f_frsize;
   }
   survey.used_bytes = BytesOfFiles(folder);
-  FindHolder(folder, &survey);
+  survey.holder = LockHolder(folder);
   MeasureSyncs(folder, syncs, clock, &survey);
   return survey;
 }

@@ -6,10 +6,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 #include "server/base/clock.h"
@@ -27,8 +29,7 @@ struct Survey {
   uint64_t free_bytes = 0;  // That an unprivileged process may still write.
   uint64_t used_bytes = 0;  // By the files in it.
 
-  bool is_locked = false;
-  pid_t holder = 0;  // Of the lock; 0 if it is a process of another pid namespace.
+  absl::StatusOr<std::optional<pid_t>> holder = std::optional<pid_t>();  // As LockHolder says.
 
   std::vector<absl::Duration> syncs;  // How long each write of a block and fdatasync took.
   absl::Status sync_failure;

@@ -20,6 +20,7 @@
 
 #include "server/disk/buffer.h"
 #include "server/disk/disk.h"
+#include "server/disk/lock_holder.h"
 #include "server/disk/look.h"
 #include "tests/support/status_matchers.h"
 
@@ -260,16 +261,14 @@ TEST_F(PosixDiskTest, OneWhoOnlyLooksMakesNoFolder) {
   EXPECT_FALSE(std::filesystem::exists(folder_));
 }
 
-TEST_F(PosixDiskTest, WhetherAFolderIsInUseIsSeenWithoutTakingItsLock) {
-  ASSERT_OK(IsInUse(folder_));
-  EXPECT_FALSE(*IsInUse(folder_));
+TEST_F(PosixDiskTest, WhoHoldsAFolderIsSeenWithoutTakingItsLock) {
+  EXPECT_EQ(LockHolder(folder_).value(), std::nullopt);
   {
     auto holder = OpenPosixDisk(folder_);
     ASSERT_OK(holder);
-    EXPECT_TRUE(*IsInUse(folder_));
+    EXPECT_EQ(LockHolder(folder_).value(), getpid());
   }
-  ASSERT_OK(IsInUse(folder_));
-  EXPECT_FALSE(*IsInUse(folder_));
+  EXPECT_EQ(LockHolder(folder_).value(), std::nullopt);
   EXPECT_OK(OpenPosixDisk(folder_));
 }
 
