@@ -43,9 +43,9 @@ size_t Appender::RecordBytes(const event::Batch& batch, size_t first_new_item) {
 }
 
 bool Appender::Fits(size_t record_bytes) const {
-  return file_ != nullptr &&
-         end_byte_ + AlignToBlock(kFrameHeaderBytes + LanesRecordBytesMax() + record_bytes) <=
-             file_bytes_;
+  const uint64_t frame_bytes =
+      AlignToBlock(kFrameHeaderBytes + LanesRecordBytesMax() + record_bytes);
+  return file_ != nullptr && end_byte_ + frame_bytes + MarkerBytesMax() <= file_bytes_;
 }
 
 FrameHeader Appender::NextHeader(FrameKind kind) const {
@@ -218,7 +218,6 @@ void Appender::Acknowledge(absl::Span<const Entry> entries, std::vector<Durable>
 
 absl::Status Appender::Mark() {
   unproven_ = false;
-  if (!Fits(0)) return absl::OkStatus();
   // A quiet time: the memory of a large group can go.
   disk::Buffer().swap(buffer_);
   FrameBuilder frame(&buffer_);

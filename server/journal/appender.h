@@ -65,8 +65,8 @@ class Appender {
   // The same for a group of which nothing is to be written: all was durable before.
   void Acknowledge(absl::Span<const Entry> entries, std::vector<Durable>* durable) const;
 
-  // Writes a frame without events, which proves the last group durable. Does nothing if it does not
-  // fit.
+  // Writes a frame without events, which proves the last group durable. Room for it was left.
+  // REQUIRES: `unproven`.
   absl::Status Mark();
 
   // The last group is not proven durable by anything behind it.

@@ -265,6 +265,8 @@ size_t BatchRecordBytes(size_t items, size_t item_bytes) {
   return kRecordHeaderBytes + kBatchHeaderBytes + kItemHeaderBytes * items + item_bytes;
 }
 
+uint64_t MarkerBytesMax() { return AlignToBlock(kFrameHeaderBytes + LanesRecordBytesMax()); }
+
 absl::string_view ByteCursor::Take(size_t length) {
   if (length > rest_.size()) ok_ = false;
   if (!ok_) return {};

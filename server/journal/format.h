@@ -119,6 +119,8 @@ size_t LanesRecordBytes(const LanePositions& heads);
 size_t LanesRecordBytesMax();
 size_t ProducersRecordBytes(size_t producers);
 size_t BatchRecordBytes(size_t items, size_t item_bytes);
+// On disk.
+uint64_t MarkerBytesMax();
 
 // Takes integers and byte strings off the front of `bytes`. After the first that is missing, `ok`
 // is false and everything else is 0 or empty.

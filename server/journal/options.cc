@@ -69,7 +69,7 @@ uint64_t GroupBytesMax(const JournalOptions& options) {
 
 uint64_t FirstSegmentBytes(const JournalOptions& options, uint64_t tail_bytes) {
   const uint64_t least =
-      kFramesBegin + StateBytesMax(options) + kBlockBytes +
+      kFramesBegin + StateBytesMax(options) + MarkerBytesMax() +
       AlignToBlock(kFrameHeaderBytes + LanesRecordBytesMax() + RecordBytesMax(options));
   return tail_bytes + std::max(least, AlignToBlock(options.segment_bytes / 4));
 }

@@ -288,6 +288,18 @@ TEST_F(JournalTest, AfterAQuietTimeAMarkerProvesTheLastGroup) {
   EXPECT_THAT(Frames(segment), SizeIs(3));
 }
 
+TEST_F(JournalTest, ASegmentKeepsRoomForTheProofOfItsLastGroup) {
+  Open();
+  // Groups of one block each, until one needs the next segment.
+  for (uint64_t sequence = 1; Segments().size() < 2; ++sequence) {
+    Hold(MakeBatch(1, sequence, {kUsage}));
+  }
+  const std::string segment = Segments().front();
+  const FrameHeader last = Frames(segment).back();
+  ASSERT_EQ(last.kind, FrameKind::kGroup);
+  EXPECT_EQ(last.position + last.bytes_on_disk() + kBlockBytes, disk_.Contents(segment).size());
+}
+
 TEST_F(JournalTest, StopWritesWhatWaits) {
   auto journal = Journal::Open(options_, disk_, clock_, TestMetrics());
   ASSERT_OK(journal);
