@@ -27,8 +27,7 @@ def run(stage):
                      >= stage.pick(1, 100), "certification conflicts", 600)
     for _ in range(stage.pick(1, 4)):
         kill_a_node(stage, cluster, daemons)
-        if stage.full:
-            lose_quorum(stage, cluster, daemons)
+        lose_quorum(stage, cluster, daemons)
     for load in loads:
         load.halt()
     settle(stage, cluster, daemons, loads)

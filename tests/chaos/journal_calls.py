@@ -18,7 +18,7 @@ LIFE_SECONDS = 5
 def run(stage):
     database = stage.database()
     daemon = stage.daemon(database, **SETTINGS)
-    load = stage.load(daemon, events=stage.pick(400_000, 3_000_000), rate=stage.pick(16000, 12000))
+    load = stage.load(daemon, events=stage.pick(400_000, 8_000_000), rate=stage.pick(16000, 8000))
     load.wait_fed(1000)
     stage.kill(daemon)
     reached = dict.fromkeys(CALLS, 0)
