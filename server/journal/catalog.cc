@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kCorruptionsMax = 100;
 // And so many are known again when a reader meets them.
 constexpr size_t kReportedMax = 1000;
+// Marks in a segment, at most.
+constexpr uint64_t kMarksMax = 32;
 // While a segment waits only for the database to be seen.
 constexpr absl::Duration kAskAgainAfter = absl::Seconds(1);
 
@@ -41,6 +43,11 @@ void Catalog::Advance(uint64_t end_byte, uint64_t end_offset, const LanePosition
   absl::MutexLock lock(&mu_);
   HOLDFAST_CHECK(!segments_.empty() && !segments_.back().sealed);
   Segment& current = segments_.back();
+  std::vector<Mark>& marks = marks_[current.id];
+  const uint64_t marked = marks.empty() ? 0 : marks.back().byte;
+  if (current.end_byte >= marked + current.file_bytes / kMarksMax) {
+    marks.push_back({current.end_byte, current.end_offset, current.heads});
+  }
   current.holds_events |= end_offset > current.end_offset;
   current.end_byte = end_byte;
   current.end_offset = end_offset;
@@ -49,14 +56,21 @@ void Catalog::Advance(uint64_t end_byte, uint64_t end_offset, const LanePosition
   heads_ = heads;
 }
 
-std::optional<Segment> Catalog::Locate(uint64_t from_id, event::Lane lane, uint64_t after,
-                                       uint64_t* durable_offset) const {
+std::optional<Place> Catalog::Locate(uint64_t from_id, event::Lane lane, uint64_t after,
+                                     uint64_t* durable_offset) const {
   absl::MutexLock lock(&mu_);
   *durable_offset = end_offset_ - 1;
   for (const Segment& segment : segments_) {
-    if (segment.id >= from_id && segment.heads[lane] > after && !segment.condemned) {
-      return segment;
+    if (segment.id < from_id || segment.heads[lane] <= after || segment.condemned) continue;
+    Place place = {.segment = segment, .begin_offset = segment.first_offset};
+    const auto marks = marks_.find(segment.id);
+    if (marks == marks_.end()) return place;
+    for (const Mark& mark : marks->second) {
+      if (mark.heads[lane] > after) break;
+      place.begin_byte = mark.byte;
+      place.begin_offset = mark.offset;
     }
+    return place;
   }
   return std::nullopt;
 }
@@ -134,6 +148,7 @@ void Catalog::Remove(uint64_t segment_id) {
   HOLDFAST_CHECK(!segments_.empty() && segments_.front().id == segment_id &&
                  segments_.front().condemned);
   segments_.pop_front();
+  marks_.erase(segment_id);
   reported_.erase(segment_id);
   ShowLocked();
 }

@@ -21,6 +21,13 @@
 
 namespace holdfast::journal {
 
+// A segment, and where in it to begin to read.
+struct Place {
+  Segment segment;
+  uint64_t begin_byte = kFramesBegin;
+  uint64_t begin_offset = 0;  // The lowest offset that may stand there.
+};
+
 // Thread-safe.
 class Catalog {
  public:
@@ -34,9 +41,11 @@ class Catalog {
   void Advance(uint64_t end_byte, uint64_t end_offset, const LanePositions& heads);
 
   // For readers: the first segment from number `from_id` on that may hold events of `lane` after
-  // ordinal `after`, or nullopt. *durable_offset becomes the last offset that was durable then.
-  std::optional<Segment> Locate(uint64_t from_id, event::Lane lane, uint64_t after,
-                                uint64_t* durable_offset) const;
+  // ordinal `after`, or nullopt; of one that was written by this run, no more is before the place
+  // to begin than a lane that has fallen behind can read in a moment. *durable_offset becomes the
+  // last offset that was durable then.
+  std::optional<Place> Locate(uint64_t from_id, event::Lane lane, uint64_t after,
+                              uint64_t* durable_offset) const;
 
   // Logs, counts and remembers a damaged place, unless it lies within one that is known.
   void Report(uint64_t segment_id, Corruption corruption);
@@ -63,6 +72,13 @@ class Catalog {
   void Describe(JournalStatus* status) const;
 
  private:
+  // What stood in a segment before some byte.
+  struct Mark {
+    uint64_t byte = 0;
+    uint64_t offset = 0;  // The first behind it.
+    LanePositions heads;
+  };
+
   bool OldestMayGo() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void ShowLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t UnreleasedBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -75,6 +91,8 @@ class Catalog {
   LanePositions heads_ ABSL_GUARDED_BY(mu_);           // The last durable ordinals.
   absl::Time seen_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   std::vector<Corruption> corruptions_ ABSL_GUARDED_BY(mu_);  // The first of them.
+  // Of segments that this run wrote: their marks, in order.
+  absl::flat_hash_map<uint64_t, std::vector<Mark>> marks_ ABSL_GUARDED_BY(mu_);
   // Damaged places that were reported, by segment.
   absl::flat_hash_map<uint64_t, std::vector<ByteRange>> reported_ ABSL_GUARDED_BY(mu_);
 };

@@ -202,7 +202,12 @@ class Reader {
   // one); empty when everything durable has been read (ask again later). Damaged places are skipped
   // and reported in Status().corruptions; the gap shows in the ordinals. UNAVAILABLE if the disk
   // cannot be read just now: nothing is skipped for that, ask again.
-  virtual absl::StatusOr<std::vector<Record>> Next(size_t bytes_max) = 0;
+  absl::StatusOr<std::vector<Record>> Next(size_t bytes_max) {
+    return NextUpTo(UINT64_MAX, bytes_max);
+  }
+
+  // The same, and no more once the record with ordinal `last` is among them.
+  virtual absl::StatusOr<std::vector<Record>> NextUpTo(uint64_t last, size_t bytes_max) = 0;
 
   // Everything of this lane up to this offset has been returned.
   virtual uint64_t read_through() const = 0;

@@ -13,13 +13,13 @@ constexpr uint64_t kScanBytesMax = uint64_t{16} << 20;
 
 }  // namespace
 
-absl::StatusOr<std::vector<Reader::Record>> LaneReader::Next(size_t bytes_max) {
+absl::StatusOr<std::vector<Reader::Record>> LaneReader::NextUpTo(uint64_t last, size_t bytes_max) {
   found_.clear();
   found_begin_.clear();
   data_.clear();
   scanned_bytes_ = 0;
   while (true) {
-    if (in_frame_ && !TakeItems(bytes_max)) break;
+    if (in_frame_ && !TakeItems(last, bytes_max)) break;
     if (!found_.empty() && scanned_bytes_ > kScanBytesMax) break;
     const absl::StatusOr<Step> step = NextFrame();
     if (!step.ok()) {
@@ -73,14 +73,14 @@ void LaneReader::OnFrame(const FrameHeader& header) {
 }
 
 // A frame that is whole but makes no sense ends early here; recovery has reported it.
-bool LaneReader::TakeItems(size_t bytes_max) {
+bool LaneReader::TakeItems(uint64_t last, size_t bytes_max) {
   while (true) {
     BatchCursor::Item item;
     while (in_batch_ && batch_.Next(&item)) {
       const uint64_t offset = item_offset_++;
       if (item.lane != lane_ || item.ordinal <= last_ordinal_) continue;
       Take(item, offset);
-      if (data_.size() >= bytes_max) return false;
+      if (item.ordinal >= last || data_.size() >= bytes_max) return false;
     }
     in_batch_ = false;
     if (!records_.Next()) break;
@@ -110,42 +110,43 @@ absl::StatusOr<LaneReader::Step> LaneReader::NextSegment() {
   if (segment_.sealed && segment_.id != 0) CloseGap(segment_.end_offset);
   const uint64_t from = segment_.sealed ? segment_.id + 1 : segment_.id;
   uint64_t durable_offset = 0;
-  std::optional<Segment> located = catalog_.Locate(from, lane_, last_ordinal_, &durable_offset);
+  std::optional<Place> located = catalog_.Locate(from, lane_, last_ordinal_, &durable_offset);
   if (!located.has_value()) {
     // What holds nothing of this lane is never entered; but the segment at hand may have been
     // sealed since, and then it is not asked for again.
     read_through_ = std::max(read_through_, durable_offset);
     return Step::kEnd;
   }
-  if (located->id != segment_.id) {
+  if (located->segment.id != segment_.id) {
     const absl::Status entered = Enter(*std::move(located));
     if (!entered.ok()) return entered;
     return Step::kGoOn;
   }
-  const bool news = located->end_byte > segment_.end_byte || located->sealed;
-  segment_ = *std::move(located);
+  const bool news = located->segment.end_byte > segment_.end_byte || located->segment.sealed;
+  segment_ = std::move(located->segment);
   if (news) return Step::kGoOn;
   read_through_ = std::max(read_through_, durable_offset);
   return Step::kEnd;
 }
 
-absl::Status LaneReader::Enter(Segment segment) {
-  absl::StatusOr<std::unique_ptr<disk::File>> file = disk_.Open(segment.name);
+absl::Status LaneReader::Enter(Place place) {
+  absl::StatusOr<std::unique_ptr<disk::File>> file = disk_.Open(place.segment.name);
   if (!file.ok() && !absl::IsNotFound(file.status())) return std::move(file).status();
   scanner_.reset();
   damage_.reset();
   file_ = nullptr;
-  segment_ = std::move(segment);
-  expected_ = segment_.first_offset;
+  segment_ = std::move(place.segment);
+  expected_ = place.begin_offset;
   if (file.ok()) {
     file_ = *std::move(file);
-    scanner_.emplace(*file_, segment_.salt, FrameScanner::ReadErrors::kReturn, segment_.unreadable);
+    scanner_.emplace(*file_, segment_.salt, FrameScanner::ReadErrors::kReturn, segment_.unreadable,
+                     place.begin_byte);
     return absl::OkStatus();
   }
   // Deleted since it was located, because all of it is settled; or by somebody else.
   uint64_t unused = 0;
-  const std::optional<Segment> again = catalog_.Locate(segment_.id, lane_, last_ordinal_, &unused);
-  if (again.has_value() && again->id == segment_.id) {
+  const std::optional<Place> again = catalog_.Locate(segment_.id, lane_, last_ordinal_, &unused);
+  if (again.has_value() && again->segment.id == segment_.id) {
     catalog_.Report(segment_.id, {.segment = segment_.name,
                                   .first_byte = 0,
                                   .end_byte = segment_.file_bytes,

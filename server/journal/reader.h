@@ -25,7 +25,7 @@ class LaneReader final : public Reader {
   LaneReader(disk::Disk& disk, Catalog& catalog, event::Lane lane, uint64_t after_ordinal)
       : disk_(disk), catalog_(catalog), lane_(lane), last_ordinal_(after_ordinal) {}
 
-  absl::StatusOr<std::vector<Record>> Next(size_t bytes_max) override;
+  absl::StatusOr<std::vector<Record>> NextUpTo(uint64_t last, size_t bytes_max) override;
   uint64_t read_through() const override { return read_through_; }
 
  private:
@@ -34,11 +34,11 @@ class LaneReader final : public Reader {
   // To the next frame of the segment, or to the next segment.
   absl::StatusOr<Step> NextFrame();
   absl::StatusOr<Step> NextSegment();
-  // Opens `segment` and makes it the one at hand. UNAVAILABLE: nothing has changed.
-  absl::Status Enter(Segment segment);
+  // Opens its segment and makes it the one at hand. UNAVAILABLE: nothing has changed.
+  absl::Status Enter(Place place);
   void OnFrame(const FrameHeader& header);
-  // Takes what is left of the frame at hand. False if `bytes_max` was reached first.
-  bool TakeItems(size_t bytes_max);
+  // Takes what is left of the frame at hand. False if `last` or `bytes_max` was reached first.
+  bool TakeItems(uint64_t last, size_t bytes_max);
   void Take(const BatchCursor::Item& item, uint64_t offset);
   // What follows the damaged place begins with this offset.
   void CloseGap(uint64_t first_offset);

@@ -20,8 +20,12 @@ bool AllZero(absl::string_view bytes) {
 }  // namespace
 
 FrameScanner::FrameScanner(disk::File& file, uint64_t salt, ReadErrors read_errors,
-                           std::vector<ByteRange> unreadable)
-    : file_(file), salt_(salt), read_errors_(read_errors), unreadable_(std::move(unreadable)) {}
+                           std::vector<ByteRange> unreadable, uint64_t position)
+    : file_(file),
+      salt_(salt),
+      read_errors_(read_errors),
+      unreadable_(std::move(unreadable)),
+      position_(position) {}
 
 absl::StatusOr<FrameScanner::Found> FrameScanner::Next(uint64_t end, uint64_t lanes) {
   payload_ = {};

@@ -43,9 +43,10 @@ class FrameScanner {
     std::string reason;        // Of the first byte.
   };
 
-  // `file` must outlive the scanner. Places in `unreadable` are not read again.
+  // `file` must outlive the scanner. Places in `unreadable` are not read again. A frame, or
+  // damage, begins at `position`.
   FrameScanner(disk::File& file, uint64_t salt, ReadErrors read_errors,
-               std::vector<ByteRange> unreadable = {});
+               std::vector<ByteRange> unreadable = {}, uint64_t position = kFramesBegin);
 
   // Looks for what comes next before byte `end`. Of frames that hold none of `lanes` (bit n: lane
   // n) the payload is neither read nor checked, and payload() is empty; those without events are
@@ -72,7 +73,7 @@ class FrameScanner {
   const uint64_t salt_;
   const ReadErrors read_errors_;
   std::vector<ByteRange> unreadable_;
-  uint64_t position_ = kFramesBegin;
+  uint64_t position_;
   FrameHeader header_;
   absl::string_view payload_;
   Damage damage_;

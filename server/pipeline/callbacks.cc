@@ -70,7 +70,7 @@ void PipelineImpl::Distribute(const journal::Durable& durable, Arrivals* arrival
     arrival->last_offset = durable.last_offset - (batch.items.size() - 1 - i);
     if (!seen[item.lane]) {
       seen[item.lane] = true;
-      hot[item.lane] = lanes_[item.lane]->feed().IsHot();
+      hot[item.lane] = lanes_[item.lane]->feed().TakesMore();
     }
     if (!hot[item.lane] || !room) continue;
     if (owner == nullptr) owner = memory_.TryHold(durable.batch);

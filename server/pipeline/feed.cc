@@ -1,6 +1,7 @@
 #include "server/pipeline/feed.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "server/base/check.h"
@@ -18,6 +19,9 @@ constexpr absl::Duration kReadAgainAfter = absl::Milliseconds(10);
 constexpr size_t kMemoryPerByte = 4;
 constexpr size_t kSliceBytesMin = size_t{4} << 10;
 constexpr size_t kSliceBytesMax = size_t{256} << 10;
+
+// A gap of so many full cuts is short: it is read before what comes meanwhile has waited for long.
+constexpr uint64_t kShortGapCuts = 8;
 
 // How much to read in one go: little enough that the memory that it takes is seen before much
 // more than the share is used.
@@ -39,19 +43,34 @@ Feed::Feed(event::Lane lane, uint64_t head, uint64_t head_offset, const FeedLimi
       numbered_(head),
       numbered_offset_(head_offset) {}
 
-bool Feed::IsHot() const {
+bool Feed::TakesMore() const {
   absl::MutexLock lock(&mu_);
-  return open_ && next_ == numbered_ + 1;
+  return open_ && Follows(numbered_ + 1);
+}
+
+bool Feed::Follows(uint64_t ordinal) const {
+  if (ordinal == next_) return true;
+  if (!ahead_.empty()) return ordinal == ahead_.back().event.ordinal + 1;
+  return ordinal - next_ <= kShortGapCuts * limits_.rows_max;
+}
+
+uint64_t Feed::GapEnd() const {
+  return ahead_.empty() ? head_ : std::min(head_, ahead_.front().event.ordinal - 1);
 }
 
 void Feed::OnNumbered(Arrival arrival) {
   absl::MutexLock lock(&mu_);
   HOLDFAST_CHECK(arrival.first_ordinal > numbered_ && numbered_ == head_);
   for (event::Accepted& event : arrival.events) {
-    if (!open_ || event.ordinal != next_) break;
+    if (!open_ || !Follows(event.ordinal)) break;
     const size_t charge = ChargeOf(event);
-    if (queue_charge_ + charge > memory_.lane_bytes_max()) break;
-    Push(std::move(event), charge);
+    if (charge_ + charge > memory_.lane_bytes_max()) break;
+    if (event.ordinal == next_) {
+      Push(std::move(event), charge);
+    } else {
+      charge_ += charge;
+      ahead_.push_back({std::move(event), charge});
+    }
   }
   if (next_ <= arrival.last_ordinal && next_ >= arrival.first_ordinal) {
     behind_since_ = arrival.accepted_at;
@@ -71,9 +90,11 @@ void Feed::OnFailure() {
   failed_ = true;
   numbered_ = head_;
   numbered_offset_ = head_offset_;
-  while (!queue_.empty() && queue_.back().event.ordinal > head_) {
-    queue_charge_ -= queue_.back().charge;
-    queue_.pop_back();
+  for (std::deque<Queued>* held : {&ahead_, &queue_}) {
+    while (!held->empty() && held->back().event.ordinal > head_) {
+      charge_ -= held->back().charge;
+      held->pop_back();
+    }
   }
   next_ = std::min(next_, head_ + 1);
 }
@@ -94,9 +115,11 @@ void Feed::TakeBack(std::vector<event::Accepted>* cut) {
 
 void Feed::SeatAt(uint64_t position) {
   std::deque<Queued> dropped;  // Freed after the lock is released.
+  std::deque<Queued> dropped_ahead;
   absl::MutexLock lock(&mu_);
   dropped.swap(queue_);
-  queue_charge_ = 0;
+  dropped_ahead.swap(ahead_);
+  charge_ = 0;
   next_ = position + 1;
   handed_ = position;
   open_ = true;
@@ -132,8 +155,19 @@ bool Feed::HasWork() const {
 
 void Feed::Push(event::Accepted event, size_t charge) {
   next_ = event.ordinal + 1;
-  queue_charge_ += charge;
+  charge_ += charge;
   queue_.push_back({std::move(event), charge});
+}
+
+void Feed::CloseGap() {
+  if (ahead_.empty() || ahead_.front().event.ordinal != next_) return;
+  next_ = ahead_.back().event.ordinal + 1;
+  if (queue_.empty()) {
+    queue_.swap(ahead_);
+    return;
+  }
+  std::move(ahead_.begin(), ahead_.end(), std::back_inserter(queue_));
+  ahead_.clear();
 }
 
 void Feed::Cut(std::vector<event::Accepted>* cut) {
@@ -146,7 +180,7 @@ void Feed::Cut(std::vector<event::Accepted>* cut) {
     // No more than the share, so that the cut can be kept in it should it fail.
     const bool fits = bytes <= limits_.bytes_max && charge <= memory_.share_bytes();
     if (!fits && !cut->empty()) break;
-    queue_charge_ -= first.charge;
+    charge_ -= first.charge;
     cut->push_back(std::move(first.event));
     queue_.pop_front();
   }
@@ -156,20 +190,20 @@ void Feed::Cut(std::vector<event::Accepted>* cut) {
 
 absl::Status Feed::ReadOn() {
   uint64_t from = 0;
-  uint64_t head = 0;
+  uint64_t through = 0;
   uint64_t head_offset = 0;
   {
     absl::MutexLock lock(&mu_);
     from = next_;
-    head = head_;
+    through = GapEnd();
     head_offset = head_offset_;
   }
-  HOLDFAST_ASSIGN_OR_RETURN(Read read, ReadShare(from));
-  Take(std::move(read), head, head_offset);
+  HOLDFAST_ASSIGN_OR_RETURN(Read read, ReadShare(from, through));
+  Take(std::move(read), through, head_offset);
   return absl::OkStatus();
 }
 
-absl::StatusOr<Feed::Read> Feed::ReadShare(uint64_t from) {
+absl::StatusOr<Feed::Read> Feed::ReadShare(uint64_t from, uint64_t through) {
   if (reader_ == nullptr || reader_next_ != from) {
     reader_ = journal_.Read(lane_, from - 1);
     reader_next_ = from;
@@ -177,8 +211,8 @@ absl::StatusOr<Feed::Read> Feed::ReadShare(uint64_t from) {
   Read read;
   read.through = from - 1;
   const size_t share = memory_.share_bytes();
-  while (read.charge < share - share / 8) {
-    auto records = reader_->Next(SliceBytes(share - read.charge));
+  while (read.through < through && read.charge < share - share / 8) {
+    auto records = reader_->NextUpTo(through, SliceBytes(share - read.charge));
     if (!records.ok()) {
       // What was read before the fault is good; the fault will show again.
       if (read.through >= from) break;
@@ -233,18 +267,20 @@ void Feed::Parse(const std::vector<journal::Reader::Record>& records, Read* read
   }
 }
 
-// `head` and `head_offset` as they were before the reading.
-void Feed::Take(Read read, uint64_t head, uint64_t head_offset) {
-  const bool found_nothing = read.at_end && read.through < head;
+// `wanted`: the last ordinal that was to be read; `head_offset` as it was before the reading.
+void Feed::Take(Read read, uint64_t wanted, uint64_t head_offset) {
+  const bool found_nothing = read.at_end && read.through < wanted;
   const bool lost = found_nothing && reader_->read_through() >= head_offset;
   absl::MutexLock lock(&mu_);
+  const uint64_t gap_end = GapEnd();
   for (event::Accepted& event : read.events) {
-    if (event.ordinal > head_) break;
+    if (event.ordinal > gap_end) break;
     const size_t charge = ChargeOf(event);
     Push(std::move(event), charge);
   }
-  next_ = std::max(next_, std::min(read.through, head_) + 1);
-  if (lost) next_ = std::max(next_, head + 1);
+  next_ = std::max(next_, std::min(read.through, gap_end) + 1);
+  if (lost) next_ = std::max(next_, wanted + 1);
+  CloseGap();
   if (next_ > numbered_) {
     behind_since_ = absl::InfiniteFuture();
     reader_ = nullptr;  // Its files and buffers are not needed while events come from memory.
@@ -268,11 +304,13 @@ void Feed::GiveUp(std::vector<event::Accepted>* cut) {
     (*cut)[i].owner = owner;
   }
   std::deque<Queued> dropped;  // Freed after the lock is released.
+  std::deque<Queued> dropped_ahead;
   absl::MutexLock lock(&mu_);
   open_ = false;
   if (!queue_.empty()) behind_since_ = queue_.front().event.accepted_at;
   dropped.swap(queue_);
-  queue_charge_ = 0;
+  dropped_ahead.swap(ahead_);
+  charge_ = 0;
   next_ = handed_ + 1;
 }
 

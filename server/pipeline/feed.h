@@ -2,15 +2,18 @@
 // not.
 //
 // `next` is the ordinal after the last one that was queued or handed out, `head` the last durable
-// one, `numbered` the last one that is durable or on its way to the disk. Invariants:
+// one, `numbered` the last one that is durable or on its way to the disk. `ahead` holds events that
+// came straight from the journal's thread, beyond a gap that begins with `next`. Invariants:
 //
 //  1. What is handed out rises by one from event to event, beginning after the seat's position.
 //     Only what the journal has lost (damage that it reports) is passed over.
-//  2. An event that gets its ordinal is queued if and only if that is `next`, there is memory, and
-//     the feed is open. So the feed is hot when next = numbered + 1 and cold otherwise; nothing
-//     else says which. One event that is not queued makes `next` stand still below `numbered`, and
-//     whatever follows is not queued either, until the journal has been read up to `numbered`.
-//  3. The journal is read only while the queue is empty, so the queue never holds an event twice.
+//  2. An event that gets its ordinal is kept if the feed is open, there is memory, and it is `next`
+//     (then it is queued), or follows the last one of `ahead`, or `ahead` is empty and the gap
+//     before it is short. So the feed is hot when next = numbered + 1 and cold otherwise; nothing
+//     else says which. A cold feed reads the gap from the journal while `ahead` grows, and when the
+//     gap is closed `ahead` joins the queue: a lane that was too slow for a moment keeps up again.
+//  3. The journal is read only while the queue is empty, and only up to `ahead`, so no event is
+//     held twice.
 //  4. What is handed out beyond `head` comes from memory, and is not committed before AwaitDurable
 //     has said so. Nothing beyond it is read, even if the journal has it already: the pipeline
 //     does not know of it yet.
@@ -61,7 +64,7 @@ class Feed final {
 
   // For the journal's thread. Whether events are worth preparing, then the arrival itself; never
   // waits for the disk.
-  bool IsHot() const;
+  bool TakesMore() const;
   void OnNumbered(Arrival arrival);
   // All that was numbered is durable.
   void OnDurable();
@@ -131,12 +134,18 @@ class Feed final {
     return head_ >= awaited_ || failed_ || stopped_;
   }
   bool IsStopped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_; }
+  // Whether the event that gets this ordinal next is to be kept.
+  bool Follows(uint64_t ordinal) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  // The last ordinal that may be read from the journal.
+  uint64_t GapEnd() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void Push(event::Accepted event, size_t charge) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Lets `ahead` join the queue if nothing is between them any more.
+  void CloseGap() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Cut(std::vector<event::Accepted>* cut) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status ReadOn();
-  absl::StatusOr<Read> ReadShare(uint64_t from);
+  absl::StatusOr<Read> ReadShare(uint64_t from, uint64_t through);
   void Parse(const std::vector<journal::Reader::Record>& records, Read* read);
-  void Take(Read read, uint64_t head, uint64_t head_offset);
+  void Take(Read read, uint64_t wanted, uint64_t head_offset);
 
   const event::Lane lane_;
   const FeedLimits limits_;
@@ -161,7 +170,8 @@ class Feed final {
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
   uint64_t handed_ ABSL_GUARDED_BY(mu_) = 0;
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mu_);
-  size_t queue_charge_ ABSL_GUARDED_BY(mu_) = 0;
+  std::deque<Queued> ahead_ ABSL_GUARDED_BY(mu_);
+  size_t charge_ ABSL_GUARDED_BY(mu_) = 0;  // Of both.
   absl::Time behind_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
 };
 

@@ -84,6 +84,26 @@ TEST_F(ReaderTest, NextReturnsAtLeastOneAndNotMuchMoreThanAsked) {
   EXPECT_EQ(reader->read_through(), 10);
 }
 
+TEST_F(ReaderTest, NextUpToEndsWithTheLastOne) {
+  Open();
+  Hold(MakeLargeBatch(1, 1, 16, 10, 1000));
+  const std::unique_ptr<Reader> reader = journal_->Read(16, 0);
+  EXPECT_THAT(*reader->NextUpTo(4, 100000), SizeIs(4));
+  EXPECT_EQ(reader->read_through(), 4);
+  EXPECT_THAT(*reader->Next(100000), SizeIs(6));
+}
+
+TEST_F(ReaderTest, WhatIsFarBehindTheFirstOneIsNotReadToFindIt) {
+  Open();
+  for (uint64_t i = 1; i <= 4; ++i) Hold(MakeLargeBatch(1, i, 16, 1, 3000));
+  ASSERT_THAT(Segments(), SizeIs(1));
+  const std::unique_ptr<Reader> reader = journal_->Read(16, 3);
+  const int before = disk_.calls(test::ForgetfulDisk::Call::kRead);
+  EXPECT_THAT(*reader->Next(100000), SizeIs(1));
+  EXPECT_EQ(reader->read_through(), 4);
+  EXPECT_EQ(disk_.calls(test::ForgetfulDisk::Call::kRead) - before, 1);
+}
+
 TEST_F(ReaderTest, AReadErrorIsReturnedAndNothingIsSkippedForIt) {
   Open();
   Hold(MakeBatch(1, 1, {16}));

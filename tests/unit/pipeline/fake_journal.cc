@@ -10,13 +10,13 @@ class FakeReader final : public journal::Reader {
   FakeReader(FakeJournal* journal, event::Lane lane, uint64_t after_ordinal)
       : journal_(journal), lane_(lane), next_(after_ordinal) {}
 
-  absl::StatusOr<std::vector<Record>> Next(size_t bytes_max) override {
+  absl::StatusOr<std::vector<Record>> NextUpTo(uint64_t last, size_t bytes_max) override {
     absl::MutexLock lock(&journal_->mu_);
     if (journal_->refuse_reads_) return absl::UnavailableError("the disk cannot be read");
     std::vector<Record> records;
     size_t bytes = 0;
     const auto& lane = journal_->lanes_[lane_];
-    for (; next_ < lane.size() && bytes < bytes_max; ++next_) {
+    for (; next_ < std::min<uint64_t>(lane.size(), last) && bytes < bytes_max; ++next_) {
       if (journal_->lost_[lane_].contains(next_ + 1)) continue;
       Record record = lane[next_].record;
       record.bytes = lane[next_].bytes;

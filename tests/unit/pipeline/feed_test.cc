@@ -71,6 +71,12 @@ class FeedTest : public testing::Test {
 
   // As the pipeline does.
   void Tell(const journal::Durable& durable) {
+    Number(durable);
+    feed_->OnDurable();
+  }
+
+  // The first half of it.
+  void Number(const journal::Durable& durable) {
     Arrival arrival;
     arrival.first_ordinal = durable.ordinals.front();
     arrival.last_ordinal = durable.ordinals.back();
@@ -82,7 +88,19 @@ class FeedTest : public testing::Test {
                                 item.sequence, owner->accepted_at, item.bytes, owner});
     }
     feed_->OnNumbered(std::move(arrival));
-    feed_->OnDurable();
+  }
+
+  void UseUpMemory() {
+    do {
+      hogs_.push_back(memory_.TryHold(MakeBatch(kProducer, 1, "m", 3000)));
+    } while (hogs_.back() != nullptr);
+  }
+
+  // So many more events, for which there is no memory.
+  void MakeGap(size_t count) {
+    UseUpMemory();
+    Tell(Append(count, 3000));
+    hogs_.clear();
   }
 
   // The next cut's ordinals; every event is what was sent.
@@ -118,6 +136,7 @@ class FeedTest : public testing::Test {
   uint64_t sequence_ = 0;
   size_t appended_ = 0;
   std::vector<event::Accepted> cut_;
+  std::vector<std::shared_ptr<const event::Batch>> hogs_;
 };
 
 TEST_F(FeedTest, AFeedThatKeepsUpReadsNothingBack) {
@@ -140,20 +159,88 @@ TEST_F(FeedTest, WhatCameBeforeTheSeatWasTakenIsReadBack) {
 TEST_F(FeedTest, AnEventWithoutMemoryMakesItColdUntilTheJournalIsReadUpToTheHead) {
   feed_->SeatAt(0);
   Tell(Append(2));
-  std::vector<std::shared_ptr<const event::Batch>> hogs;
-  do {
-    hogs.push_back(memory_.TryHold(MakeBatch(kProducer, 1, "m", 3000)));
-  } while (hogs.back() != nullptr);
-  Tell(Append(10, 3000));
-  EXPECT_FALSE(feed_->IsHot());
-  Tell(Append(1));
+  UseUpMemory();
+  Tell(Append(11, 3000));
   EXPECT_EQ(Next(), Range(1, 2));
   EXPECT_EQ(Next(), Range(3, 13));
   EXPECT_EQ(journal_.records_read(), 11u);
-  EXPECT_TRUE(feed_->IsHot());
+  hogs_.clear();
   Tell(Append(1));
   EXPECT_EQ(Next(), Range(14, 14));
   EXPECT_EQ(journal_.records_read(), 11u);
+}
+
+TEST_F(FeedTest, WhatArrivesBehindAShortGapWaitsInMemory) {
+  feed_->SeatAt(0);
+  Tell(Append(2));
+  MakeGap(10);
+  Tell(Append(5));
+  Tell(Append(1));
+  EXPECT_EQ(Next(), Range(1, 2));
+  EXPECT_EQ(Next(), Range(3, 18));
+  EXPECT_EQ(journal_.records_read(), 10u);
+  Tell(Append(1));
+  EXPECT_EQ(Next(), Range(19, 19));
+  EXPECT_EQ(journal_.records_read(), 10u);
+}
+
+TEST_F(FeedTest, ALaneThatIsFarBehindTakesNoMemoryForWhatArrives) {
+  MakeFeed({.rows_max = 2, .bytes_max = size_t{4} << 20});
+  feed_->SeatAt(0);
+  MakeGap(100);
+  const size_t before = memory_.used_bytes();
+  Tell(Append(5));
+  EXPECT_EQ(memory_.used_bytes(), before);
+  for (uint64_t first = 1; first <= 105; first += 2) {
+    EXPECT_EQ(Next(), Range(first, std::min<uint64_t>(first + 1, 105)));
+  }
+}
+
+TEST_F(FeedTest, AGapThatTheJournalHasLostIsPassedOver) {
+  feed_->SeatAt(0);
+  MakeGap(3);
+  Tell(Append(2));
+  for (uint64_t ordinal = 1; ordinal <= 3; ++ordinal) journal_.Lose(kMessageLane, ordinal);
+  EXPECT_EQ(Next(), Range(4, 5));
+}
+
+TEST_F(FeedTest, WhatWaitsBehindAGapStaysWithinTheLanesMemory) {
+  feed_->SeatAt(0);
+  MakeGap(1);
+  for (int i = 0; i < 100; ++i) Tell(Append(10, 2000));
+  EXPECT_LE(memory_.used_bytes(), memory_.lane_bytes_max() + (size_t{100} << 10));
+  uint64_t last = 0;
+  while (last < 1001) {
+    const std::vector<uint64_t> cut = Next();
+    EXPECT_EQ(cut, Range(last + 1, cut.back()));
+    last = cut.back();
+    EXPECT_LE(memory_.used_bytes(), kMemoryBytes);
+  }
+}
+
+TEST_F(FeedTest, WhatWaitsBehindAGapGoesWithTheSeatAndWithGivingUp) {
+  feed_->SeatAt(0);
+  MakeGap(3);
+  Tell(Append(2));
+  feed_->SeatAt(4);
+  EXPECT_EQ(memory_.used_bytes(), 0u);
+  EXPECT_EQ(Next(), Range(5, 5));
+  MakeGap(3);
+  Tell(Append(2));
+  cut_.clear();
+  feed_->GiveUp(&cut_);
+  EXPECT_EQ(memory_.used_bytes(), 0u);
+  feed_->Resume();
+  EXPECT_EQ(Next(), Range(6, 10));
+}
+
+TEST_F(FeedTest, WhatWaitsBehindAGapAndIsNotDurableGoesWhenTheJournalFails) {
+  feed_->SeatAt(0);
+  MakeGap(3);
+  Tell(Append(2));
+  Number(Append(2));
+  feed_->OnFailure();
+  EXPECT_EQ(Next(), Range(1, 5));
 }
 
 TEST_F(FeedTest, NothingIsHandedOutThatThePipelineDoesNotKnowOf) {
@@ -164,7 +251,6 @@ TEST_F(FeedTest, NothingIsHandedOutThatThePipelineDoesNotKnowOf) {
   feed_->Resume();
   const journal::Durable untold = Append(3);
   EXPECT_EQ(Next(), Range(1, 2));
-  EXPECT_TRUE(feed_->IsHot());
   Tell(untold);
   EXPECT_EQ(Next(), Range(3, 5));
 }
