@@ -231,6 +231,7 @@ void Worker::OnForgotten(absl::string_view why) {
     return;
   }
   producer_id_ = MakeProducerId(random_);
+  backoff_.Connected(SteadyNow());
   buffer_.Renumber();
   ++producers_renewed_;
 }
@@ -253,7 +254,7 @@ absl::Duration Worker::Conclude(const StreamEnd& end) {
         break;
     }
   }
-  const absl::Duration pause = backoff_.Next(random_);
+  const absl::Duration pause = backoff_.Next(random_, SteadyNow());
   if (!end.pushback.has_value()) return pause;
   return std::max(pause, ParsePushback(*end.pushback, options_.pushback_max));
 }
