@@ -59,13 +59,13 @@ const Command& StatusCommand() {
       .group = CommandGroup::kLooking,
       .summary = "Shows what the daemon is doing.",
       .description =
-          R"(Shows what a Holdfast daemon is doing. First, in the words of its status page: whether your
-data is safe and flows, and each problem with its cause and what to do. Then how many events it took
-and where they are, its lanes towards the database, its journal and its database.
+          R"(Shows what a Holdfast daemon is doing. First, in the words of its status page, whether
+your data is safe and flows, and each problem with its cause and what to do. Then how many events it
+took and where they are, its lanes towards the database, its journal and its database.
 
-It is ready as long as nothing keeps events from being taken or from reaching the database. A problem
-that does neither, as a journal on a volume that does not last, is told and changes nothing of how
-the command ends. Scripts read --json: fields come, and none goes.
+It is ready as long as nothing keeps events from being taken or from reaching the database. A
+problem that does neither, as a journal on a volume that does not last, is told and changes nothing
+of how the command ends. Scripts read --json: fields come, and none goes.
 )",
       .flags = {ToFlag(),
                 {.name = "json",
