@@ -7,7 +7,9 @@
 
 namespace holdfast::client {
 
-absl::Duration Backoff::Next(absl::BitGenRef random) {
+absl::Duration Backoff::Next(absl::BitGenRef random, absl::Time now) {
+  if (now - connected_at_ >= max_) Reset();
+  connected_at_ = absl::InfiniteFuture();
   const absl::Duration bound = bound_;
   bound_ = std::min(bound_ * 2, max_);
   return bound * absl::uniform_real_distribution<double>(0.0, 1.0)(random);

@@ -32,6 +32,9 @@ absl::Status Bad(absl::string_view option, absl::string_view why) {
 
 absl::Status Options::Validate() const {
   if (target.empty()) return Bad("target", "is empty; \"unix:/path\" or \"host:port\" is needed");
+  if (absl::Status status = tls.Validate(target); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("client option ", status.message()));
+  }
   if (!producer_id.empty() && !IsUuid(producer_id)) {
     return Bad("producer_id", "is not a UUID such as 0f8fad5b-d9cb-469f-a165-70867728950e");
   }

@@ -14,6 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 #include "holdfast/v1/event.pb.h"
@@ -26,9 +27,32 @@ class Worker;
 // A serialized event above this is refused without being sent; the daemon's own limit.
 inline constexpr size_t kEventBytesMax = 1 << 20;
 
+// TLS towards a daemon that listens with HOLDFAST_TLS_CERT_FILE. The files are PEM, and read again
+// for every connection: changed ones count from the next one on.
+struct TlsOptions {
+  // The authorities that vouch for the daemon's certificate. Empty: no TLS.
+  std::string ca_file;
+
+  // Our certificate and what leads to its authority, and its key, without a passphrase. Both or
+  // neither; holdfastd asks for them.
+  std::string client_cert_file;
+  std::string client_key_file;
+
+  // The name to expect in the daemon's certificate, where that is not the host of the target.
+  std::string server_name;
+
+  bool enabled() const { return !ca_file.empty(); }
+
+  // OK, or INVALID_ARGUMENT that names the option, "tls_" before it. Reads no file.
+  absl::Status Validate(absl::string_view target) const;
+};
+
 struct Options {
   // Where the daemon listens: "unix:/run/holdfast/holdfast.sock" or "host:port".
   std::string target = "unix:/run/holdfast/holdfast.sock";
+
+  // Without it, what is sent goes in plain text: for a Unix socket and this machine.
+  TlsOptions tls;
 
   // The name of this sender, a UUID. Empty: a random one, right for all who do not replay. With one
   // of your own, the first event sent gets the sequence after the last that the daemon holds: to
@@ -88,7 +112,9 @@ struct Stats {
   uint64_t buffered_bytes = 0;
   bool connected = false;
   std::string producer_id;
-  absl::Status last_error;  // Why there is no connection; OK while there is one.
+  // Why there is no connection; OK while there is one. UNAUTHENTICATED: a file of TlsOptions will
+  // not do, or one side refused the other's certificate. It is tried again, as after all else.
+  absl::Status last_error;
 };
 
 // What the daemon said when the first stream was opened.

@@ -4,6 +4,8 @@
 
 #include "grpc/grpc.h"
 
+#include "client/tls.h"
+
 namespace holdfast::client {
 namespace {
 
@@ -28,10 +30,11 @@ void KeepGrpc() {
 
 }  // namespace
 
-Stream::Stream(const std::string& target, const v1::Hello& hello, absl::Mutex* mu)
+Stream::Stream(const std::shared_ptr<grpc::Channel>& channel, const v1::Hello& hello,
+               absl::Mutex* mu)
     : mu_(*mu),
       stub_(std::make_unique<grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::StreamResponse>>(
-          OpenChannel(target))) {
+          channel)) {
   v1::StreamRequest request;
   *request.mutable_hello() = hello;
   request_ = ToByteBuffer(request.SerializeAsString());
@@ -117,13 +120,18 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
 }
 
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& target) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& target,
+                                                           const TlsOptions& tls) {
   KeepGrpc();
+  const auto credentials = MakeCredentials(tls);
+  if (!credentials.ok()) return credentials.status();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  // Named for tests; it is how a name other than the target's is expected.
+  if (!tls.server_name.empty()) arguments.SetSslTargetNameOverride(tls.server_name);
+  return grpc::CreateCustomChannel(target, *credentials, arguments);
 }
 
 }  // namespace holdfast::client

@@ -11,6 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
@@ -32,9 +33,9 @@ struct StreamEnd {
 // for the stream and for its callers with one condition.
 class Stream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::StreamResponse> {
  public:
-  // Opens a stream on a channel of its own and sends the Hello. Every stream has its own channel,
-  // so that the pauses between attempts are ours alone and not also the channel's.
-  Stream(const std::string& target, const v1::Hello& hello, absl::Mutex* mu);
+  // Opens a stream and sends the Hello. Every stream has a channel of its own, so that the pauses
+  // between attempts are ours alone and not also the channel's, and certificates are read anew.
+  Stream(const std::shared_ptr<grpc::Channel>& channel, const v1::Hello& hello, absl::Mutex* mu);
 
   // REQUIRES: Finish was called.
   ~Stream() override = default;
@@ -93,6 +94,8 @@ class Stream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, v1::Strea
 absl::Status FromGrpc(const grpc::Status& status);
 
 // A channel to `target` for one use: no shared connections, no proxy, no retries of gRPC's own.
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& target);
+// Fails as ReadTls does.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& target,
+                                                           const TlsOptions& tls);
 
 }  // namespace holdfast::client

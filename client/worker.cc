@@ -7,12 +7,16 @@
 #include "absl/strings/str_format.h"
 
 #include "client/steady_clock.h"
+#include "client/tls.h"
 
 namespace holdfast::client {
 namespace {
 
 // How long an orderly end of a stream may take once nothing is owed any more.
 constexpr absl::Duration kPartingWaitMax = absl::Seconds(1);
+
+// How often the same failure is looked into: it takes another connection.
+constexpr absl::Duration kExplainEvery = absl::Seconds(10);
 
 // What a request has besides its events: tags and lengths.
 constexpr size_t kRequestOverheadBytes = 32;
@@ -43,7 +47,7 @@ Worker::~Worker() {
 
 void Worker::Run() {
   while (true) {
-    const absl::Duration pause = Conclude(Serve());
+    const absl::Duration pause = Conclude(Connect());
     Pause(pause);
     absl::MutexLock lock(&mu_);
     if (ShouldStop()) break;
@@ -62,20 +66,28 @@ void Worker::Pause(absl::Duration pause) {
   }
 }
 
-StreamEnd Worker::Serve() {
+StreamEnd Worker::Connect() {
   v1::Hello hello;
   Turn turn;
   turn.limits = {options_.batch_events_max, options_.batch_bytes_max};
   turn.heard = SteadyNow();
+  const auto channel = OpenChannel(options_.target, options_.tls);
   {
     absl::MutexLock lock(&mu_);
+    stream_is_useless_ = false;
+    if (!channel.ok()) return {channel.status(), std::nullopt};
     hello.set_producer_id(producer_id_);
     hello.set_ack_level(options_.ack_level);
     hello.set_first_sequence(buffer_.first_sequence());
-    stream_is_useless_ = false;
     ++streams_;
   }
-  Stream stream(options_.target, hello, &mu_);
+  Stream stream(*channel, hello, &mu_);
+  StreamEnd end = Serve(stream, turn);
+  if (!turn.welcomed) end.status = Explain(end.status);
+  return end;
+}
+
+StreamEnd Worker::Serve(Stream& stream, Turn& turn) {
   while (true) {
     switch (AwaitStep(stream, turn)) {
       case Step::kRead:
@@ -98,6 +110,20 @@ StreamEnd Worker::Serve() {
       }
     }
   }
+}
+
+absl::Status Worker::Explain(const absl::Status& failure) {
+  if (!options_.tls.enabled() || !absl::IsUnavailable(failure)) return failure;
+  const absl::Time now = SteadyNow();
+  if (failure != explained_ || now - explained_at_ >= kExplainEvery) {
+    explained_ = failure;
+    explained_at_ = now;
+    explanation_ = ExplainTls(options_.tls, options_.target, failure, [this] {
+      absl::MutexLock lock(&mu_);
+      return ShouldStop();
+    });
+  }
+  return explanation_;
 }
 
 Worker::Step Worker::AwaitStep(Stream& stream, const Turn& turn) {
@@ -205,6 +231,7 @@ void Worker::OnResponse(const v1::StreamResponse& response, Turn& turn,
 
 void Worker::OnWelcome(const v1::Welcome& welcome, Turn& turn) {
   turn.welcomed = true;
+  backoff_.Connected(SteadyNow());
   if (welcome.batch_events_max() > 0) {
     turn.limits.events_max = std::min<size_t>(turn.limits.events_max, welcome.batch_events_max());
   }
@@ -253,7 +280,7 @@ absl::Duration Worker::Conclude(const StreamEnd& end) {
         break;
     }
   }
-  const absl::Duration pause = backoff_.Next(random_);
+  const absl::Duration pause = backoff_.Next(random_, SteadyNow());
   if (!end.pushback.has_value()) return pause;
   return std::max(pause, ParsePushback(*end.pushback, options_.pushback_max));
 }

@@ -51,8 +51,11 @@ class Worker final {
   void Run();
   // Lets `pause` pass, or less if the client is to stop.
   void Pause(absl::Duration pause);
-  // Opens a stream and serves it to its end.
-  StreamEnd Serve();
+  // Opens a stream and serves it to its end; or says why there is none.
+  StreamEnd Connect();
+  StreamEnd Serve(Stream& stream, Turn& turn);
+  // `failure` of a stream that was never welcomed, with what TLS has to do with it.
+  absl::Status Explain(const absl::Status& failure);
   Step AwaitStep(Stream& stream, const Turn& turn);
   void Read(Stream& stream, Turn& turn);
   void Write(Stream& stream, Turn& turn);
@@ -82,6 +85,9 @@ class Worker final {
   // The thread's own.
   absl::BitGen random_;
   Backoff backoff_;
+  absl::Status explained_;  // The failure that was last looked into, when, and what was found.
+  absl::Time explained_at_ = absl::InfinitePast();
+  absl::Status explanation_;
 
   mutable absl::Mutex mu_;
   Buffer buffer_ ABSL_GUARDED_BY(mu_);

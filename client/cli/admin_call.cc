@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "client/stream.h"
+#include "client/tls.h"
 
 namespace holdfast::client {
 
@@ -11,31 +12,37 @@ absl::StatusOr<AdminCaller> AdminCaller::Make(absl::string_view command, const A
                                               absl::Duration otherwise) {
   const absl::StatusOr<absl::Duration> timeout = arguments.GetDuration("timeout", otherwise);
   if (!timeout.ok()) return timeout.status();
-  return AdminCaller(command, DaemonAddress(arguments), *timeout);
+  absl::StatusOr<Connection> connection = ConnectionOf(arguments);
+  if (!connection.ok()) return connection.status();
+  return AdminCaller(command, *std::move(connection), *timeout);
 }
 
-AdminCaller::AdminCaller(absl::string_view command, std::string address, absl::Duration timeout)
-    : command_(command),
-      address_(std::move(address)),
-      timeout_(timeout),
-      stub_(v1::AdminService::NewStub(OpenChannel(address_))) {}
+AdminCaller::AdminCaller(absl::string_view command, Connection connection, absl::Duration timeout)
+    : command_(command), connection_(std::move(connection)), timeout_(timeout) {}
+
+absl::Status AdminCaller::Open() {
+  if (stub_ != nullptr) return absl::OkStatus();
+  const auto channel = OpenChannel(connection_.address, connection_.tls);
+  if (channel.ok()) stub_ = v1::AdminService::NewStub(*channel);
+  return channel.status();
+}
 
 void AdminCaller::SetDeadline(grpc::ClientContext* context) const {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout_));
 }
 
-absl::Status AdminCaller::ToStatus(const grpc::Status& status) { return FromGrpc(status); }
+absl::Status AdminCaller::FailureOf(const grpc::Status& status) {
+  const absl::Status failure = FromGrpc(status);
+  if (absl::IsUnavailable(failure)) stub_ = nullptr;
+  return ExplainTls(connection_.tls, connection_.address, failure);
+}
 
 int AdminCaller::Failed(const absl::Status& failure) {
+  if (absl::IsUnauthenticated(failure)) return TellUnreachable(command_, connection_, failure);
   const bool may_be_away = absl::IsUnavailable(failure) || absl::IsDeadlineExceeded(failure);
   // UNAVAILABLE is said both by a daemon whose database is away and by nobody at all.
   const bool answers = !may_be_away || Call(&Stub::GetStatus, v1::GetStatusRequest()).ok();
-  if (!answers) {
-    std::cerr << "holdfast " << command_ << ": no answer from " << address_ << ": "
-              << failure.message() << "\n"
-              << UnreachableAdvice(address_) << "\n";
-    return kExitUnavailable;
-  }
+  if (!answers) return TellUnreachable(command_, connection_, failure);
   std::cerr << "holdfast " << command_ << ": " << failure.message() << "\n";
   if (absl::IsUnimplemented(failure)) {
     std::cerr << "The daemon is of an older version than this tool.\n";

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
+#include "client/cli/connection.h"
 #include "client/cli/flags.h"
 #include "holdfast/v1/admin.grpc.pb.h"
 
@@ -30,11 +31,12 @@ class AdminCaller final {
   absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Response*),
                                 const Request& request) {
+    if (absl::Status opened = Open(); !opened.ok()) return opened;
     grpc::ClientContext context;
     SetDeadline(&context);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
-    if (!status.ok()) return ToStatus(status);
+    if (!status.ok()) return FailureOf(status);
     return response;
   }
 
@@ -42,18 +44,19 @@ class AdminCaller final {
   // daemon could not be reached; 75 if it answers and cannot do it now, 1 if it will not.
   int Failed(const absl::Status& failure);
 
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return connection_.address; }
 
  private:
-  AdminCaller(absl::string_view command, std::string address, absl::Duration timeout);
+  AdminCaller(absl::string_view command, Connection connection, absl::Duration timeout);
 
+  absl::Status Open();
   void SetDeadline(grpc::ClientContext* context) const;
-  static absl::Status ToStatus(const grpc::Status& status);
+  absl::Status FailureOf(const grpc::Status& status);
 
   std::string command_;
-  std::string address_;
+  Connection connection_;
   absl::Duration timeout_;
-  std::unique_ptr<Stub> stub_;
+  std::unique_ptr<Stub> stub_;  // Made anew after UNAVAILABLE: certificates may have changed.
 };
 
 }  // namespace holdfast::client

@@ -7,6 +7,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/time_util.h"
 
+#include "client/cli/connection.h"
 #include "client/stream.h"
 #include "holdfast/v1/admin.grpc.pb.h"
 
@@ -15,9 +16,11 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-absl::StatusOr<v1::AuditResponse> Ask(const std::string& address, const v1::AuditRequest& request,
+absl::StatusOr<v1::AuditResponse> Ask(const Connection& connection, const v1::AuditRequest& request,
                                       absl::Duration timeout) {
-  const auto stub = v1::AdminService::NewStub(OpenChannel(address));
+  const auto channel = OpenChannel(connection.address, connection.tls);
+  if (!channel.ok()) return channel.status();
+  const auto stub = v1::AdminService::NewStub(*channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
   v1::AuditResponse response;
@@ -63,13 +66,11 @@ absl::StatusOr<int> RunAudit(const Arguments& arguments) {
   if (*since > absl::InfinitePast()) {
     *request.mutable_since() = TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(*since));
   }
-  const std::string address = DaemonAddress(arguments);
-  const absl::StatusOr<v1::AuditResponse> audit = Ask(address, request, *timeout);
+  const absl::StatusOr<Connection> connection = ConnectionOf(arguments);
+  if (!connection.ok()) return connection.status();
+  const absl::StatusOr<v1::AuditResponse> audit = Ask(*connection, request, *timeout);
   if (audit.ok()) return Print(*audit, arguments.Has("json"));
-  std::cerr << "holdfast audit: no answer from " << address << ": " << audit.status().message()
-            << "\n"
-            << UnreachableAdvice(address) << "\n";
-  return kExitUnavailable;
+  return TellUnreachable("audit", *connection, audit.status());
 }
 
 }  // namespace

@@ -44,7 +44,9 @@ absl::StatusOr<int> RunLs(const Arguments& arguments) {
     std::cout << absl::StrFormat("%-12s %s %-14s %s\n", circuit.name(), StateOf(circuit),
                                  absl::StrCat(circuit.failures(), " of ", circuit.attempts()),
                                  since);
-    if (!circuit.last_failure().empty()) {
+    // Of the past, once it is closed and its window is empty.
+    const bool recovered = circuit.state() == v1::CIRCUIT_STATE_CLOSED && circuit.failures() == 0;
+    if (!recovered && !circuit.last_failure().empty()) {
       std::cout << "    last failure: " << circuit.last_failure() << "\n";
     }
     closed = closed && circuit.state() == v1::CIRCUIT_STATE_CLOSED;

@@ -1,5 +1,6 @@
 #include "client/cli/command.h"
 
+#include <algorithm>
 #include <iostream>
 
 #include "absl/status/status.h"
@@ -7,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+
+#include "client/cli/connection.h"
 
 namespace holdfast::client {
 namespace {
@@ -47,8 +50,8 @@ absl::Status CheckOperands(const Command& command, const Arguments& arguments) {
 }
 
 int Run(const Command& command, const std::vector<std::string>& words) {
-  std::vector<FlagSpec> known = {{"help", false}};
-  for (const Flag& flag : command.flags) known.push_back({flag.name, !flag.value.empty()});
+  std::vector<FlagSpec> known;
+  for (const Flag& flag : FlagsOf(command)) known.push_back({flag.name, !flag.value.empty()});
   const absl::StatusOr<Arguments> arguments = Arguments::Parse(words, known);
   if (arguments.ok() && arguments->Has("help")) {
     std::cout << HelpOf(command);
@@ -93,6 +96,15 @@ Flag ToFlag() {
           .help =
               "Where the daemon listens: unix:/path or host:port. Default: $HOLDFAST_LISTEN, "
               "else unix:/run/holdfast/holdfast.sock"};
+}
+
+std::vector<Flag> FlagsOf(const Command& command) {
+  std::vector<Flag> flags = command.flags;
+  const bool calls =
+      std::any_of(flags.begin(), flags.end(), [](const Flag& flag) { return flag.name == "to"; });
+  if (calls) flags.insert(flags.end(), TlsFlags().begin(), TlsFlags().end());
+  flags.push_back({.name = "help", .help = "Shows this."});
+  return flags;
 }
 
 Flag TimeoutFlag(absl::string_view help) {

@@ -47,19 +47,24 @@ struct Command {
   std::vector<absl::string_view> operand_choices = {};
   WordKind operand_kind = WordKind::kAny;
 
-  std::vector<Flag> flags = {};      // Without --help, which every command has.
-  std::vector<Ending> endings = {};  // Without 64, which every command has.
+  // Its own. FlagsOf has those that come with them.
+  std::vector<Flag> flags = {};
+  // Without 64, which every command has, and 66 for a certificate, which goes with 69.
+  std::vector<Ending> endings = {};
 
   // The exit code. An error says what is wrong with the arguments; every other failure has been
   // told to the user already.
   absl::StatusOr<int> (*run)(const Arguments& arguments) = nullptr;
 };
 
+// What may be typed: its flags, those for TLS with --to, and --help.
+std::vector<Flag> FlagsOf(const Command& command);
+
 // All of them, in the order of the overview.
 const std::vector<const Command*>& Commands();
 
 // Flags that several commands have.
-Flag ToFlag();                             // --to: for DaemonAddress.
+Flag ToFlag();                             // --to, and with it those for TLS: see ConnectionOf.
 Flag TimeoutFlag(absl::string_view help);  // --timeout
 inline constexpr absl::string_view kUnreachableEnding = "the daemon could not be reached";
 

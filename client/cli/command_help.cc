@@ -92,13 +92,17 @@ std::string Overview(absl::string_view family) {
 
 std::string HelpOf(const Command& command) {
   std::string text = absl::StrCat(command.description, "\n  ", Usage(command), "\n\nFlags:\n");
-  std::vector<Flag> flags = command.flags;
-  flags.push_back({.name = "help", .help = "Shows this."});
+  const std::vector<Flag> flags = FlagsOf(command);
   size_t column = 0;
   for (const Flag& flag : flags) column = std::max(column, Spelled(flag).size() + 4);
   for (const Flag& flag : flags) text += Entry(Spelled(flag), column, flag.help);
   std::vector<Ending> endings = command.endings;
   endings.push_back({kExitUsage, "the arguments are wrong"});
+  const bool calls = flags.size() > command.flags.size() + 1;
+  if (calls && std::any_of(endings.begin(), endings.end(),
+                           [](const Ending& ending) { return ending.code == kExitUnavailable; })) {
+    endings.push_back({kExitNoInput, "a file of a --tls_ flag cannot be used"});
+  }
   std::stable_sort(endings.begin(), endings.end(),
                    [](const Ending& a, const Ending& b) { return a.code < b.code; });
   absl::StrAppend(&text, "\nEnds with:\n");

@@ -36,10 +36,9 @@ std::vector<std::string> SecondWords(absl::string_view first) {
 // The flags as they are typed; one that takes a value ends with "=".
 std::vector<std::string> FlagWords(const Command& command) {
   std::vector<std::string> words;
-  for (const Flag& flag : command.flags) {
+  for (const Flag& flag : FlagsOf(command)) {
     words.push_back(absl::StrCat("--", flag.name, flag.value.empty() ? "" : "="));
   }
-  words.push_back("--help");
   return words;
 }
 
@@ -57,7 +56,7 @@ std::string BashCase(const Command& command) {
   std::string text = absl::StrCat("    \"", command.name, "\")\n      flags=\"",
                                   absl::StrJoin(FlagWords(command), " "), "\"\n");
   std::string values;
-  for (const Flag& flag : command.flags) {
+  for (const Flag& flag : FlagsOf(command)) {
     if (flag.value.empty()) continue;
     absl::StrAppend(&values, "        --", flag.name, ") ", BashValues(flag), " ;;\n");
   }
@@ -121,8 +120,10 @@ std::string ZshFlag(const Flag& flag) {
 
 std::string ZshCase(const Command& command) {
   std::string text = absl::StrCat("    '", command.name, "') _arguments \\\n");
-  for (const Flag& flag : command.flags) absl::StrAppend(&text, ZshFlag(flag), " \\\n");
-  absl::StrAppend(&text, "      '--help[Shows what the command does]'");
+  const std::vector<Flag> flags = FlagsOf(command);
+  for (size_t i = 0; i < flags.size(); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : " \\\n", ZshFlag(flags[i]));
+  }
   if (command.operands_max > 0) {
     std::string action = " ";
     if (!command.operand_choices.empty()) {
@@ -224,7 +225,7 @@ std::string FishCompletion() {
   for (const Command* command : Commands()) {
     const std::string begin =
         absl::StrCat("complete -c holdfast -n '", FishCondition(*command), "'");
-    for (const Flag& flag : command->flags) {
+    for (const Flag& flag : FlagsOf(*command)) {
       absl::StrAppend(&text, begin, " -l ", flag.name);
       if (!flag.value.empty()) absl::StrAppend(&text, " -r");
       if (!flag.choices.empty()) {

@@ -38,9 +38,11 @@ class Doctor {
   explicit Doctor(const DoctorOptions& options)
       : options_(options),
         deadline_(absl::Now() + options.timeout),
-        channel_(OpenChannel(options.address)),
-        admin_(v1::AdminService::NewStub(channel_)),
-        ingest_(v1::IngestService::NewStub(channel_)) {}
+        channel_(OpenChannel(options.connection.address, options.connection.tls)) {
+    if (!channel_.ok()) return;
+    admin_ = v1::AdminService::NewStub(*channel_);
+    ingest_ = v1::IngestService::NewStub(*channel_);
+  }
 
   v1::DiagnoseResponse Run();
 
@@ -59,9 +61,10 @@ class Doctor {
 
   const DoctorOptions& options_;
   const absl::Time deadline_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::AdminService::Stub> admin_;
-  const std::unique_ptr<v1::IngestService::Stub> ingest_;
+  const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel_;
+  // Null without a channel; then the daemon is not there, and not asked.
+  std::unique_ptr<v1::AdminService::Stub> admin_;
+  std::unique_ptr<v1::IngestService::Stub> ingest_;
 };
 
 bool Doctor::IsThere(v1::DiagnoseResponse* response) {
@@ -69,18 +72,19 @@ bool Doctor::IsThere(v1::DiagnoseResponse* response) {
   SetDeadline(kStatusMax, &context);
   v1::GetStatusResponse status;
   const absl::Status answered =
-      FromGrpc(admin_->GetStatus(&context, v1::GetStatusRequest(), &status));
+      channel_.ok() ? FromGrpc(admin_->GetStatus(&context, v1::GetStatusRequest(), &status))
+                    : channel_.status();
   if (answered.ok()) {
     Add(v1::FINDING_LEVEL_OK, "daemon",
-        absl::StrCat("answers at ", options_.address, ", version ", status.version(), ", ",
-                     status.streams(), " streams of gateways",
+        absl::StrCat("answers at ", options_.connection.address, ", version ", status.version(),
+                     ", ", status.streams(), " streams of gateways",
                      options_.daemon_flags.empty()
                          ? ""
                          : "; it has settings of its own, and the flags after -- were not used"),
         response);
     return true;
   }
-  *response->add_findings() = JudgeUnreachable(options_.address, answered);
+  *response->add_findings() = JudgeUnreachable(options_.connection, answered);
   return false;
 }
 

@@ -10,12 +10,13 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
+#include "client/cli/connection.h"
 #include "holdfast/v1/admin.pb.h"
 
 namespace holdfast::client {
 
 struct DoctorOptions {
-  std::string address;  // "unix:/run/holdfast/holdfast.sock" or "host:port"
+  Connection connection;
   absl::Duration timeout = absl::Seconds(30);
   bool write = true;                      // Send the probe.
   std::vector<std::string> daemon_flags;  // For `holdfastd --diagnose`.
@@ -24,9 +25,9 @@ struct DoctorOptions {
 // Takes at most `timeout` and a few seconds.
 v1::DiagnoseResponse RunDiagnosis(const DoctorOptions& options);
 
-// Why nobody answers at `address`, as a finding: no socket, nobody behind it, no right to it, or
-// what gRPC said of it.
-v1::Finding JudgeUnreachable(const std::string& address, const absl::Status& status);
+// Why nobody answers there, as a finding: no socket, nobody behind it, no right to it, what is
+// wrong with TLS, or what gRPC said of it.
+v1::Finding JudgeUnreachable(const Connection& connection, const absl::Status& status);
 
 // What came of sending the probe with the two levels.
 struct ProbeSent {

@@ -51,7 +51,9 @@ absl::StatusOr<int> RunDoctor(const Arguments& arguments) {
   const absl::StatusOr<absl::Duration> timeout = arguments.GetDuration("timeout", options.timeout);
   if (!timeout.ok()) return timeout.status();
   options.timeout = *timeout;
-  options.address = DaemonAddress(arguments);
+  absl::StatusOr<Connection> connection = ConnectionOf(arguments);
+  if (!connection.ok()) return connection.status();
+  options.connection = *std::move(connection);
   options.write = !arguments.Has("no_write");
   options.daemon_flags = arguments.positional();
   if (!options.daemon_flags.empty() && !absl::StartsWith(options.daemon_flags[0], "--")) {

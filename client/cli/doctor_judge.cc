@@ -5,11 +5,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 
 #include "client/cli/doctor.h"
+#include "client/tls.h"
 
 namespace holdfast::client {
 namespace {
@@ -49,7 +51,8 @@ constexpr char kStart[] =
 
 }  // namespace
 
-v1::Finding JudgeUnreachable(const std::string& address, const absl::Status& status) {
+v1::Finding JudgeUnreachable(const Connection& connection, const absl::Status& status) {
+  const std::string& address = connection.address;
   absl::string_view path = address;
   if (absl::ConsumePrefix(&path, "unix:")) {
     if (absl::StartsWith(path, "//")) path.remove_prefix(2);
@@ -69,11 +72,20 @@ v1::Finding JudgeUnreachable(const std::string& address, const absl::Status& sta
         break;
     }
   }
+  const absl::Status cause = ExplainTls(connection.tls, address, status);
+  if (absl::IsUnauthenticated(cause)) {
+    return Unreachable(cause.message(),
+                       "this tool cannot speak with the daemon; a gateway with the "
+                       "same files could not either",
+                       "mend what is named above");
+  }
   return Unreachable(
-      absl::StrCat("no answer from ", address, ": ", std::string(status.message())),
+      absl::StrCat("no answer from ", address, ": ", std::string(cause.message())),
       "the daemon does not run, does not listen there, hangs, or turns this connection away "
       "(HOLDFAST_ALLOWED_UIDS, TLS with client certificates)",
-      kStart);
+      connection.tls.enabled() || absl::StartsWith(address, "unix:")
+          ? kStart
+          : absl::StrCat(kStart, "; for one that listens with TLS, --tls_ca_file and the like"));
 }
 
 std::vector<v1::Finding> JudgeProbeSent(const ProbeSent& sent) {

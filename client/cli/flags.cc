@@ -1,7 +1,5 @@
 #include "client/cli/flags.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -9,11 +7,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace holdfast::client {
-namespace {
-
-constexpr char kDefaultAddress[] = "unix:/run/holdfast/holdfast.sock";
-
-}  // namespace
 
 absl::StatusOr<Arguments> Arguments::Parse(const std::vector<std::string>& arguments,
                                            const std::vector<FlagSpec>& known) {
@@ -94,17 +87,6 @@ absl::StatusOr<absl::Duration> Arguments::GetDuration(absl::string_view flag,
         "--", flag, "=", text, " is not possible: a time such as 90s or 2m is needed"));
   }
   return duration;
-}
-
-std::string DaemonAddress(const Arguments& arguments) {
-  const char* listen = getenv("HOLDFAST_LISTEN");
-  const bool listens = listen != nullptr && *listen != '\0';
-  return arguments.Get("to", listens ? listen : kDefaultAddress);
-}
-
-std::string UnreachableAdvice(absl::string_view address) {
-  return absl::StrCat("Is holdfastd running, and does it listen at ", address,
-                      "? Its setting is HOLDFAST_LISTEN; --to=ADDRESS names another place.");
 }
 
 }  // namespace holdfast::client

@@ -56,10 +56,4 @@ class Arguments final {
   std::vector<std::string> positional_;
 };
 
-// Where the daemon listens: --to, else HOLDFAST_LISTEN, else the default socket.
-std::string DaemonAddress(const Arguments& arguments);
-
-// What to do about a daemon that cannot be reached at `address`.
-std::string UnreachableAdvice(absl::string_view address);
-
 }  // namespace holdfast::client

@@ -12,6 +12,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 
+#include "client/cli/connection.h"
 #include "client/cli/flags.h"
 #include "client/stream.h"
 #include "holdfast/v1/admin.grpc.pb.h"
@@ -75,12 +76,13 @@ absl::StatusOr<int> AwaitIdle(const std::shared_ptr<grpc::Channel>& channel, abs
   }
 }
 
-absl::StatusOr<int> Ask(const Arguments& arguments, const std::string& address,
+absl::StatusOr<int> Ask(const Arguments& arguments, const Connection& connection,
                         absl::Time deadline) {
-  const std::shared_ptr<grpc::Channel> channel = OpenChannel(address);
-  if (arguments.Has("idle")) return AwaitIdle(channel, deadline);
+  const auto channel = OpenChannel(connection.address, connection.tls);
+  if (!channel.ok()) return channel.status();
+  if (arguments.Has("idle")) return AwaitIdle(*channel, deadline);
   const absl::StatusOr<bool> serving =
-      IsServing(channel, arguments.Has("ready") ? kIngest : "", deadline);
+      IsServing(*channel, arguments.Has("ready") ? kIngest : "", deadline);
   if (!serving.ok()) return serving.status();
   if (*serving) return kExitOk;
   std::cerr << "holdfast health: the daemon answers and takes no events; `holdfast status` says "
@@ -94,13 +96,11 @@ absl::StatusOr<int> RunHealth(const Arguments& arguments) {
   if (arguments.Has("ready") && arguments.Has("idle")) {
     return absl::InvalidArgumentError("--ready and --idle are two questions; ask one");
   }
-  const std::string address = DaemonAddress(arguments);
-  const absl::StatusOr<int> code = Ask(arguments, address, absl::Now() + *timeout);
+  const absl::StatusOr<Connection> connection = ConnectionOf(arguments);
+  if (!connection.ok()) return connection.status();
+  const absl::StatusOr<int> code = Ask(arguments, *connection, absl::Now() + *timeout);
   if (code.ok()) return *code;
-  std::cerr << "holdfast health: no answer from " << address << ": " << code.status().message()
-            << "\n"
-            << UnreachableAdvice(address) << "\n";
-  return kExitUnavailable;
+  return TellUnreachable("health", *connection, code.status());
 }
 
 }  // namespace

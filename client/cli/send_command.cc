@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "client/cli/connection.h"
 #include "client/cli/flags.h"
 #include "client/cli/line_format.h"
 #include "client/cli/sender.h"
@@ -29,7 +30,10 @@ has not acknowledged is sent again, and counts once.
 absl::StatusOr<SenderOptions> ReadOptions(const Arguments& arguments) {
   SenderOptions options;
   options.file = arguments.positional()[0];
-  options.client.target = DaemonAddress(arguments);
+  const absl::StatusOr<Connection> connection = ConnectionOf(arguments);
+  if (!connection.ok()) return connection.status();
+  options.client.target = connection->address;
+  options.client.tls = connection->tls;
 
   const std::string ack = arguments.Get("ack", "journaled");
   if (ack != "journaled" && ack != "committed") {

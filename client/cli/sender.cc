@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
+#include "client/cli/connection.h"
 #include "client/cli/flags.h"
 #include "client/steady_clock.h"
 
@@ -45,7 +46,10 @@ int Sender::Run() {
   stop_signal_.emplace();
   (*input)->StopAt(stop_signal_->descriptor());
   begin_ = moved_ = SteadyNow();
-  if (!Connect()) return why_.ok() ? kExitUnavailable : kExitTemporary;
+  if (!Connect()) {
+    if (!why_.ok()) return kExitTemporary;
+    return UnreachableCode({options_.client.target, options_.client.tls});
+  }
   SendAll(**input);
   AwaitOutcomes();
   absl::Duration wait_max = kCloseWaitMax;
@@ -64,14 +68,19 @@ bool Sender::Connect() {
   }
   client_ = *std::move(client);
   absl::StatusOr<Opened> opened = AwaitOpened(std::min(kPatience, options_.timeout));
-  if (absl::IsDeadlineExceeded(opened.status()) && why_.ok() && options_.timeout > kPatience) {
+  if (absl::IsDeadlineExceeded(opened.status()) && why_.ok() && !IsRefused() &&
+      options_.timeout > kPatience) {
     std::cerr << "holdfast send: " << opened.status().message() << "; trying for "
               << absl::FormatDuration(options_.timeout) << "\n";
     opened = AwaitOpened(options_.timeout - kPatience);
   }
   if (!opened.ok()) {
     std::cerr << "holdfast send: " << (why_.ok() ? opened.status() : why_).message()
-              << "\nNothing was sent. " << UnreachableAdvice(options_.client.target) << "\n";
+              << "\nNothing was sent."
+              << (IsRefused()
+                      ? ""
+                      : " " + UnreachableAdvice({options_.client.target, options_.client.tls}))
+              << "\n";
     return false;
   }
   held_through_ = repeatable_ ? opened->held_through : 0;
@@ -83,11 +92,14 @@ absl::StatusOr<Opened> Sender::AwaitOpened(absl::Duration wait_max) {
   const absl::Time until = SteadyNow() + wait_max;
   while (true) {
     absl::StatusOr<Opened> opened = client_->WaitOpened(std::min(kSlice, until - SteadyNow()));
-    if (!absl::IsDeadlineExceeded(opened.status()) || SteadyNow() >= until || ToldToStop()) {
+    if (!absl::IsDeadlineExceeded(opened.status()) || IsRefused() || SteadyNow() >= until ||
+        ToldToStop()) {
       return opened;
     }
   }
 }
+
+bool Sender::IsRefused() const { return absl::IsUnauthenticated(client_->stats().last_error); }
 
 bool Sender::ToldToStop() {
   const std::optional<int> signal = stop_signal_->Take();

@@ -42,6 +42,9 @@ class Sender final {
   // Waits for the first connection. False: it said why, and nothing was sent.
   bool Connect();
   absl::StatusOr<Opened> AwaitOpened(absl::Duration wait_max);
+  // Whether the last attempt failed for a certificate: before anything was sent there is no sense
+  // in trying again.
+  bool IsRefused() const;
   // Whether a signal has come; why_ is set then.
   bool ToldToStop();
   void SendAll(LineReader& input);

@@ -59,9 +59,13 @@ const Command& StatusCommand() {
       .group = CommandGroup::kLooking,
       .summary = "Shows what the daemon is doing.",
       .description =
-          R"(Shows what a Holdfast daemon is doing: whether it is ready and what is missing, how
-many events it took and where they are, its lanes towards the database, its journal
-and its database.
+          R"(Shows what a Holdfast daemon is doing. First, in the words of its status page, whether
+your data is safe and flows, and each problem with its cause and what to do. Then how many events it
+took and where they are, its lanes towards the database, its journal and its database.
+
+It is ready as long as nothing keeps events from being taken or from reaching the database. A
+problem that does neither, as a journal on a volume that does not last, is told and changes nothing
+of how the command ends. Scripts read --json: fields come, and none goes.
 )",
       .flags = {ToFlag(),
                 {.name = "json",
@@ -73,7 +77,8 @@ and its database.
                 {.name = "times", .value = "N", .help = "--watch ends after N looks."},
                 TimeoutFlag("How long to wait for the answer. Default: 5s")},
       .endings = {{kExitOk, "the daemon is ready"},
-                  {kExitRejected, "something is missing (with --watch: at the last look)"},
+                  {kExitRejected,
+                   "it is not: events are refused, or held up (with --watch: at the last look)"},
                   {kExitUnavailable, kUnreachableEnding}},
       .run = RunStatus};
   return command;

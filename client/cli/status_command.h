@@ -13,7 +13,8 @@ namespace holdfast::client {
 
 const Command& StatusCommand();
 
-// The report for people. `now` is for how long the daemon has been up.
+// The report for people: the verdict and the problems first. `now` is for how long the daemon has
+// been up.
 std::string FormatStatus(const v1::GetStatusResponse& status, absl::Time now);
 
 }  // namespace holdfast::client

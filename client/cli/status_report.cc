@@ -3,6 +3,7 @@
 #include "absl/strings/str_format.h"
 
 #include "client/cli/status_command.h"
+#include "client/cli/terminal.h"
 
 namespace holdfast::client {
 namespace {
@@ -42,6 +43,48 @@ absl::string_view StateWord(v1::LaneState state) {
 // A number that is not known before every lane has read its position.
 std::string Known(const v1::Books& books, uint64_t value) {
   return books.complete() ? absl::StrCat(value) : "?";
+}
+
+// As the status page has it.
+absl::string_view EffectWords(v1::ProblemEffect effect) {
+  switch (effect) {
+    case v1::PROBLEM_EFFECT_REFUSING:
+      return "New events are refused";
+    case v1::PROBLEM_EFFECT_ENDANGERING:
+      return "Events may be lost";
+    case v1::PROBLEM_EFFECT_DELAYING:
+      return "Events wait";
+    default:
+      return "Needs a look";
+  }
+}
+
+Colour ColourOf(v1::Grade grade) {
+  if (grade == v1::GRADE_GOOD) return Colour::kGood;
+  return grade == v1::GRADE_BAD ? Colour::kBad : Colour::kWarning;
+}
+
+std::string AnswerLine(absl::string_view question, const v1::Answer& answer) {
+  return absl::StrCat("  ", question, " ",
+                      Paint(ColourOf(answer.grade()), absl::StrCat(answer.answer(), ".")), " ",
+                      answer.because(), "\n");
+}
+
+// What whoever is woken by it has to know. A daemon of an older version has no summary.
+void AppendVerdict(const v1::GetStatusResponse& status, std::string* report) {
+  if (!status.has_summary()) return;
+  const v1::Summary& summary = status.summary();
+  absl::StrAppend(report, Paint(ColourOf(summary.grade()), summary.headline()), "\n",
+                  AnswerLine("Is my data safe?", summary.safe()),
+                  AnswerLine("Does it flow?   ", summary.flows()));
+  for (const v1::Problem& problem : status.problems()) {
+    const bool refuses = problem.effect() == v1::PROBLEM_EFFECT_REFUSING;
+    absl::StrAppend(report, "\n",
+                    Paint(refuses ? Colour::kBad : Colour::kWarning, EffectWords(problem.effect())),
+                    " (", problem.subject(), ")\n  ", problem.cause(),
+                    "\n  What to do: ", problem.remedy(), "\n");
+  }
+  absl::StrAppend(report, "\n");
 }
 
 void AppendBooks(const v1::Books& books, std::string* report) {
@@ -102,14 +145,16 @@ void AppendDatabase(const v1::DatabaseStatus& database, std::string* report) {
 }  // namespace
 
 std::string FormatStatus(const v1::GetStatusResponse& status, absl::Time now) {
-  std::string report =
-      absl::StrCat("holdfastd ", status.version(), ", writer ", status.writer_id(), ", up ",
-                   FormatSeconds(now - absl::FromUnixSeconds(status.started_at().seconds())), ", ",
-                   status.streams(), " streams\n");
+  std::string report;
+  AppendVerdict(status, &report);
+  absl::StrAppend(&report, "holdfastd ", status.version(), ", writer ", status.writer_id(), ", up ",
+                  FormatSeconds(now - absl::FromUnixSeconds(status.started_at().seconds())), ", ",
+                  status.streams(), " streams\n");
   if (status.draining()) absl::StrAppend(&report, "DRAINING: it takes no new events\n");
   absl::StrAppend(&report, status.missing().empty() ? "Ready\n" : "NOT READY\n");
+  // They are among the problems, where there are any.
   for (const std::string& missing : status.missing()) {
-    absl::StrAppend(&report, "  ", missing, "\n");
+    if (status.problems().empty()) absl::StrAppend(&report, "  ", missing, "\n");
   }
   AppendBooks(status.books(), &report);
   AppendLanes(status, &report);

@@ -14,6 +14,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/time_util.h"
 
+#include "client/cli/connection.h"
 #include "client/cli/stop_signal.h"
 #include "client/steady_clock.h"
 #include "client/stream.h"
@@ -133,8 +134,11 @@ absl::StatusOr<int> RunTail(const Arguments& arguments) {
   request.set_include_content(arguments.Has("show_content"));
 
   const StopSignal signal;  // Before gRPC starts its threads.
-  const std::string address = DaemonAddress(arguments);
-  const auto stub = v1::AdminService::NewStub(OpenChannel(address));
+  const absl::StatusOr<Connection> connection = ConnectionOf(arguments);
+  if (!connection.ok()) return connection.status();
+  const auto channel = OpenChannel(connection->address, connection->tls);
+  if (!channel.ok()) return TellUnreachable("tail", *connection, channel.status());
+  const auto stub = v1::AdminService::NewStub(*channel);
   grpc::ClientContext context;
   const auto reader = stub->Tail(&context, request);
   const EndAtSignal end(signal, context);
@@ -148,9 +152,7 @@ absl::StatusOr<int> RunTail(const Arguments& arguments) {
   std::cout.flush();
   if (enough || status.error_code() == grpc::StatusCode::CANCELLED) return kExitOk;
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) return FromGrpc(status);
-  std::cerr << "holdfast tail: " << address << ": " << status.error_message() << "\n"
-            << UnreachableAdvice(address) << "\n";
-  return kExitUnavailable;
+  return TellUnreachable("tail", *connection, FromGrpc(status));
 }
 
 }  // namespace

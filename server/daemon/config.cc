@@ -124,6 +124,11 @@ bool IsServiceLink(absl::string_view name, absl::string_view value) {
          absl::StrContains(name, "_TCP") || absl::StrContains(name, "_UDP");
 }
 
+// Of `holdfast`, which runs in a daemon's environment as a probe or a hook.
+constexpr std::array<absl::string_view, 4> kToolVariables = {
+    "HOLDFAST_TLS_CA_FILE", "HOLDFAST_TLS_CLIENT_CERT_FILE", "HOLDFAST_TLS_CLIENT_KEY_FILE",
+    "HOLDFAST_TLS_SERVER_NAME"};
+
 // Looks for variables that are meant for us and are not in the table.
 void CheckEnvironment(const Environment& environment, std::vector<std::string>* problems,
                       std::vector<std::string>* warnings) {
@@ -131,6 +136,7 @@ void CheckEnvironment(const Environment& environment, std::vector<std::string>* 
   for (const Setting& setting : Settings()) known.emplace_back(setting.name);
   for (const auto& [name, value] : environment) {
     if (FindSetting(name) != nullptr) continue;
+    if (std::count(kToolVariables.begin(), kToolVariables.end(), name) > 0) continue;
     const bool ours = std::any_of(
         kOurPrefixes.begin(), kOurPrefixes.end(),
         [&name = name](absl::string_view prefix) { return absl::StartsWith(name, prefix); });

@@ -1,5 +1,9 @@
-"""`holdfast health`, as an exec probe and a preStop hook would run it."""
+"""`holdfast health`, as an exec probe and a preStop hook would run it, and `holdfast status`, as a
+tired operator does."""
 
+import json
+import os
+import pty
 import subprocess
 import sys
 import unittest
@@ -22,6 +26,56 @@ class HealthTest(harness.DaemonTest):
                                *arguments], capture_output=True, text=True, timeout=60,
                               check=False)
         return done.returncode, done.stdout + done.stderr
+
+    def status(self, *arguments, **how):
+        return subprocess.run([harness.BIN / "holdfast", "status", f"--to={self.daemon.target}",
+                               *arguments], text=True, timeout=60, check=False, **how)
+
+    def status_on_a_terminal(self):
+        ours, its = pty.openpty()
+        try:
+            done = self.status(stdout=its)
+            return done.returncode, os.read(ours, 1 << 16).decode()
+        finally:
+            os.close(ours)
+            os.close(its)
+
+    def test_status_says_first_whether_data_is_safe_and_flows_and_what_to_do(self):
+        self.database.stop()
+        self.daemon.start(ready=False)
+        harness.wait_for(lambda: self.daemon.status()["summary"]["headline"]
+                         == "The database is away.", "the daemon to see that")
+        done = self.status(capture_output=True)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        lines = done.stdout.splitlines()
+        # The words are those of the status page, which has them from there.
+        said = self.daemon.status()
+        self.assertEqual(lines[0], said["summary"]["headline"])
+        for line, question, answer in ((lines[1], "Is my data safe?", said["summary"]["safe"]),
+                                       (lines[2], "Does it flow?", said["summary"]["flows"])):
+            self.assertIn(question, line)
+            self.assertIn(f"{answer['answer']}. {answer['because']}", line)
+        above = done.stdout[:done.stdout.index("holdfastd ")]
+        for problem in said["problems"]:
+            self.assertIn(problem["cause"], above)
+            self.assertIn(f"What to do: {problem['remedy']}", above)
+        code, shown = self.status_on_a_terminal()
+        self.assertEqual(code, 1)
+        self.assertTrue(shown.startswith("\x1b[33mThe database is away.\x1b[0m"), shown)
+
+        done = self.status("--json", capture_output=True)
+        self.assertEqual(done.returncode, 1)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["summary"]["headline"], "The database is away.")
+        self.assertEqual([problem["remedy"] for problem in answer["problems"]],
+                         [problem["remedy"] for problem in said["problems"]])
+
+        self.database.start()
+        harness.wait_for(lambda: not self.daemon.status()["missing"], "nothing to be missing")
+        done = self.status(capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(done.stdout.splitlines()[0], self.daemon.status()["summary"]["headline"])
+        self.assertIn("Does it flow?    Yes.", done.stdout)
 
     def fill_the_journal(self, channel):
         ingest = ingest_pb2_grpc.IngestServiceStub(channel)

@@ -36,6 +36,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 constexpr char kProducer[] = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
@@ -398,6 +399,30 @@ TEST(StatusTest, TheReportSaysWhatIsMissingAndWhatIsNotKnown) {
                            Not(HasSubstr("adjusted"))));
 }
 
+TEST(StatusTest, TheReportBeginsWithTheVerdictAndWhatToDo) {
+  v1::GetStatusResponse status = ExampleStatus();
+  v1::Summary& summary = *status.mutable_summary();
+  summary.set_headline("The database is away.");
+  summary.mutable_safe()->set_answer("Yes");
+  summary.mutable_safe()->set_because("Every accepted event is here.");
+  summary.mutable_flows()->set_answer("Held up");
+  summary.mutable_flows()->set_because("Events wait.");
+  v1::Problem& problem = *status.add_problems();
+  problem.set_effect(v1::PROBLEM_EFFECT_DELAYING);
+  problem.set_subject("database");
+  problem.set_cause("The database cannot be reached.");
+  problem.set_remedy("Bring it back.");
+  EXPECT_THAT(FormatStatus(status, absl::FromUnixSeconds(1090)),
+              AllOf(StartsWith("The database is away.\n"
+                               "  Is my data safe? Yes. Every accepted event is here.\n"
+                               "  Does it flow?    Held up. Events wait.\n"
+                               "\nEvents wait (database)\n"
+                               "  The database cannot be reached.\n"
+                               "  What to do: Bring it back.\n"
+                               "\nholdfastd 0.1.0"),
+                    HasSubstr("\nNOT READY\n"), Not(HasSubstr("check MYSQL_HOST"))));
+}
+
 // Answers with one example of everything.
 class FakeAdmin final : public v1::AdminService::Service {
  public:
@@ -566,7 +591,7 @@ TEST_F(CompletionTest, ARealBashCompletesEveryCommandAndEveryFlag) {
     }
     words.push_back("--");
     const std::string offered = Complete(words);
-    for (const Flag& flag : command->flags) {
+    for (const Flag& flag : FlagsOf(*command)) {
       EXPECT_THAT(offered, HasSubstr(absl::StrCat("--", flag.name))) << command->name;
     }
   }
@@ -586,7 +611,8 @@ TEST_F(CompletionTest, TheOtherShellsKnowEveryCommandAndFlagToo) {
       for (const absl::string_view word : absl::StrSplit(command->name, ' ')) {
         EXPECT_THAT(text, HasSubstr(std::string(word)));
       }
-      for (const Flag& flag : command->flags) EXPECT_THAT(text, HasSubstr(std::string(flag.name)));
+      for (const Flag& flag : FlagsOf(*command))
+        EXPECT_THAT(text, HasSubstr(std::string(flag.name)));
     }
   }
   EXPECT_EQ(Holdfast({"completion", "zsh"}).out, ZshCompletion());
@@ -598,7 +624,7 @@ TEST_F(CliTest, EveryCommandHasAHelpThatNamesItsFlagsAndEndings) {
   for (const Command* command : Commands()) {
     EXPECT_THAT(overview, HasSubstr(absl::StrCat("  ", command->name)));
     const std::string help = HelpOf(*command);
-    for (const Flag& flag : command->flags) {
+    for (const Flag& flag : FlagsOf(*command)) {
       EXPECT_THAT(help, HasSubstr(absl::StrCat("--", flag.name)));
       EXPECT_FALSE(flag.help.empty()) << command->name << " " << flag.name;
     }

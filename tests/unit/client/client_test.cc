@@ -438,6 +438,16 @@ TEST_F(ClientTest, WaitOpenedSaysWhyThereIsNoConnection) {
               StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr(daemon_.address())));
 }
 
+TEST_F(ClientTest, AFileOfTlsThatCannotBeReadIsNamedAndDoesNotEndTheClient) {
+  options_.target = "localhost:1";
+  options_.tls.ca_file = "/nowhere/ca.pem";
+  Open();
+  EXPECT_THAT(client_->WaitOpened(absl::Milliseconds(50)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("/nowhere/ca.pem: No such")));
+  EXPECT_TRUE(absl::IsUnauthenticated(client_->stats().last_error));
+  EXPECT_OK(client_->Send(MakeEvent("a"), absl::ZeroDuration(), outcomes_.For("a")));
+}
+
 TEST_F(ClientTest, GrpcOutlivesTheStreamThatIsItsLastUser) {
   Open();
   ASSERT_OK(client_->SendAndWait(MakeEvent("a"), kLong));
@@ -455,6 +465,13 @@ TEST(OptionsTest, ABadOptionIsNamed) {
   };
   EXPECT_OK(Options().Validate());
   expect_bad("target", [](Options& o) { o.target = ""; });
+  expect_bad("tls_ca_file", [](Options& o) { o.tls.client_key_file = "/key"; });
+  expect_bad("tls_client_cert_file", [](Options& o) {
+    o.target = "localhost:1";
+    o.tls.ca_file = "/ca";
+    o.tls.client_key_file = "/key";
+  });
+  expect_bad("Unix socket", [](Options& o) { o.tls.ca_file = "/ca"; });
   expect_bad("producer_id", [](Options& o) { o.producer_id = "me"; });
   expect_bad("ack_level", [](Options& o) { o.ack_level = v1::ACK_LEVEL_UNSPECIFIED; });
   expect_bad("window", [](Options& o) { o.window = 0; });

@@ -82,7 +82,8 @@ TEST(DoctorReportTest, LongLinesAreBrokenUnderTheirBeginning) {
 
 TEST(DoctorTest, ASocketThatIsNotThereIsToldFromOneThatNobodyServes) {
   const absl::Status status = absl::UnavailableError("failed to connect");
-  EXPECT_THAT(JudgeUnreachable("unix:/nowhere/s", status).found(), HasSubstr("there is no socket"));
+  EXPECT_THAT(JudgeUnreachable({"unix:/nowhere/s", {}}, status).found(),
+              HasSubstr("there is no socket"));
   const std::string path = absl::StrCat("/tmp/holdfast-doctor-", getpid());
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -90,11 +91,13 @@ TEST(DoctorTest, ASocketThatIsNotThereIsToldFromOneThatNobodyServes) {
   const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   ASSERT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   close(fd);
-  const v1::Finding finding = JudgeUnreachable(absl::StrCat("unix:", path), status);
+  const v1::Finding finding = JudgeUnreachable({absl::StrCat("unix:", path), {}}, status);
   unlink(path.c_str());
   EXPECT_THAT(finding.found(), HasSubstr("nobody listens behind"));
   EXPECT_THAT(finding.remedy(), HasSubstr("start holdfastd"));
-  EXPECT_THAT(JudgeUnreachable("localhost:1", status).found(), HasSubstr("failed to connect"));
+  const v1::Finding away = JudgeUnreachable({"localhost:1", {}}, status);
+  EXPECT_THAT(away.found(), HasSubstr("failed to connect"));
+  EXPECT_THAT(away.remedy(), HasSubstr("--tls_ca_file"));
 }
 
 TEST(DoctorTest, AProbeThatIsNotCommittedIsToldFromOneThatIsNotTaken) {

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "client/cli/connection.h"
 #include "tests/support/status_matchers.h"
 
 namespace holdfast::client {
@@ -64,10 +65,11 @@ TEST(FlagsTest, TheAddressComesFromTheFlagThenTheEnvironment) {
   const auto with = Arguments::Parse({"--to=here:1"}, kKnown);
   const auto without = Arguments::Parse({}, kKnown);
   unsetenv("HOLDFAST_LISTEN");
-  EXPECT_EQ(DaemonAddress(*without), "unix:/run/holdfast/holdfast.sock");
+  EXPECT_EQ(ConnectionOf(*without)->address, "unix:/run/holdfast/holdfast.sock");
+  EXPECT_FALSE(ConnectionOf(*without)->tls.enabled());
   setenv("HOLDFAST_LISTEN", "unix:/there", 1);
-  EXPECT_EQ(DaemonAddress(*without), "unix:/there");
-  EXPECT_EQ(DaemonAddress(*with), "here:1");
+  EXPECT_EQ(ConnectionOf(*without)->address, "unix:/there");
+  EXPECT_EQ(ConnectionOf(*with)->address, "here:1");
   unsetenv("HOLDFAST_LISTEN");
 }
 

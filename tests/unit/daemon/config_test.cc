@@ -230,6 +230,15 @@ TEST(ConfigTest, ForeignVariablesAreLeftAlone) {
   EXPECT_THAT(reading->warnings, ElementsAre(HasSubstr("MYSQL_ROOT_PASSWORD")));
 }
 
+TEST(ConfigTest, TheToolsVariablesAreNoMistakeInADaemonsEnvironment) {
+  const auto reading = ReadConfig({}, {{"HOLDFAST_TLS_CA_FILE", "/ca"},
+                                       {"HOLDFAST_TLS_CLIENT_CERT_FILE", "/cert"},
+                                       {"HOLDFAST_TLS_CLIENT_KEY_FILE", "/key"},
+                                       {"HOLDFAST_TLS_SERVER_NAME", "holdfast"}});
+  ASSERT_OK(reading);
+  EXPECT_THAT(reading->warnings, IsEmpty());
+}
+
 TEST(ConfigTest, WhatKubernetesTellsOfServicesIsNoMistakeOfOurs) {
   const auto reading = ReadConfig({}, {{"DB_SERVICE_HOST", "10.0.0.1"},
                                        {"DB_SERVICE_PORT_MYSQL", "3306"},
