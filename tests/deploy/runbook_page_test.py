@@ -1,0 +1,140 @@
+"""What the runbook shows is what is printed: the balance, a damaged journal, the quarantine. And its
+contents lead everywhere."""
+
+import re
+import subprocess
+import unittest
+
+import runbook
+from runbook import Section, harness
+
+from foreign_client import Stream, message, open_channel, usage
+from operators_test import alerts, anchors
+
+
+class ContentsTest(unittest.TestCase):
+
+    def test_every_link_leads_somewhere_and_every_alert_and_task_is_listed(self):
+        text = runbook.PAGE.read_text("utf-8")
+        links = set(re.findall(r"\]\(#([\w-]+)\)", text))
+        self.assertEqual(links - anchors(runbook.PAGE), set())
+        contents = set(re.findall(r"\]\(#([\w-]+)\)", text[:text.index("\n## ")]))
+        sections = {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-")
+                    for title in re.findall(r"^## (.+)$", text, re.MULTILINE)}
+        self.assertEqual(sections - contents, set(), "not in the contents")
+        self.assertEqual({alert["alert"].lower() for alert in alerts()} - contents, set())
+
+    def test_every_test_named_here_exists(self):
+        tests = list((runbook.ROOT / "tests/deploy").glob("runbook_*_test.py"))
+        self.assertGreater(len(tests), 3)
+        registered = (runbook.ROOT / "tests/deploy/CMakeLists.txt").read_text("utf-8")
+        for test in tests:
+            self.assertRegex(registered, rf"\b{test.stem.removesuffix('_test')}\b")
+
+
+class ShownTest(runbook.RunbookTest):
+
+    def setUp(self):
+        super().setUp()
+        self.set_up_database()
+        self.daemon.start()
+
+    def send(self, events, first=1, stream=None):
+        if stream is None:
+            channel = open_channel(self.daemon)
+            self.addCleanup(channel.close)
+            stream = Stream(channel)
+            self.addCleanup(stream.cancel)
+            stream.wait_welcome()
+        stream.send(first, events)
+        stream.wait_committed(first + len(events) - 1)
+        return stream
+
+    def assert_each_shown(self, section, said, *having):
+        self.assert_shown(section.block(*having), said)
+
+    def test_a_balance_that_holds_and_one_that_does_not(self):
+        page = Section("Reading the balance")
+        self.send([usage(number, key=f"key-{number % 3}") for number in range(333)] + [message(1)])
+        # What stands behind the command is for people.
+        command = page.block("--since=all     #")
+        said = self.shell(command)
+        self.assert_each_shown(page, said, "The balance holds")
+        self.server.sql("UPDATE usage_records SET cost_micros = cost_micros + 7 "
+                        "WHERE api_key_id = 'key-1' LIMIT 1", "gateway_db")
+        said = self.shell(command, expect=1)
+        self.assert_each_shown(page, said, "DIFFERS")
+        page.assert_all_used()
+
+    def test_the_quarantine_is_listed_replayed_and_discarded(self):
+        page = Section("HoldfastQuarantineGrowing")
+        self.server.sql("ALTER TABLE usage_records MODIFY model VARBINARY(16) NOT NULL", "gateway_db")
+        long = "a model with a long name"
+        self.send([usage(1, model=long)])
+        self.send([usage(2), usage(2, cost_micros=7)])
+        self.send([usage(3, model=long)])
+
+        def both(*having):
+            """A block's command, and what the page shows of its answer."""
+            command, _, answer = page.block(*having).removeprefix("$ ").partition("\n")
+            return command, answer
+        command, answer = both("quarantine ls")
+        self.assert_shown(answer, self.shell(command, expect=1))
+        command, answer = both("quarantine show")
+        self.assert_shown(answer.rsplit("{", 2)[0], self.shell(command))
+        summary = page.block("GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC")
+        self.assertEqual([row[4] for row in self.sql(summary)], ["2", "1"])
+        self.server.sql("ALTER TABLE usage_records MODIFY model VARBINARY(128) NOT NULL", "gateway_db")
+        command, answer = both("quarantine replay")
+        said = self.shell(command)
+        self.assert_shown(answer, said)
+        self.assertRegex(said, r"committed +2\b")
+        command, answer = both("quarantine discard")
+        said = self.shell(command)
+        self.assert_shown(answer, said)
+        self.assertEqual(self.sql(summary), [])
+        self.audit()
+        page.assert_all_used()
+
+    def test_a_damaged_journal_is_looked_into_and_what_is_whole_is_sent_on(self):
+        page = Section("HoldfastJournalDamaged")
+        self.server.kill()
+        channel = open_channel(self.daemon)
+        self.addCleanup(channel.close)
+        stream = Stream(channel)
+        self.addCleanup(stream.cancel)
+        for begin in range(0, 105, 15):
+            stream.send(begin + 1, [message(number) for number in range(begin, begin + 15)])
+            stream.wait_journaled(begin + 15)
+        self.daemon.kill()
+        folder = self.daemon.folder / "journal"
+        segment = sorted(folder.glob("*.jnl"))[-1]
+        content = bytearray(segment.read_bytes())
+        content[content.index(b"mid.65")] ^= 0x20
+        segment.write_bytes(bytes(content))
+
+        command = page.block("holdfast journal verify").replace("FOLDER", str(folder))
+        said = self.shell(command, expect=2)
+        self.assert_shown(page.block("CORRUPT"), said, {"/var/lib/holdfast/journal": folder})
+
+        self.server.start()
+        subprocess.run(["cp", "-a", folder, self.folder / "copy"], check=True)
+        export, send = page.block("--pending_only").splitlines()
+        settings = {name: value for name, value in self.daemon.settings.items()
+                    if name.startswith("MYSQL_")}
+        self.shell("cd; " + export.replace("COPY", str(self.folder / "copy")), expect=2, **settings)
+        other = self.make_daemon("other")
+        other.start()
+        for _ in range(2):
+            self.shell("cd; " + send, daemon=other)
+        self.assertEqual(self.server.number("SELECT COUNT(*) FROM message", "gateway_db"), 90)
+        page.assert_all_used()
+
+    def test_the_statements_for_looking_run(self):
+        for title in ("What to do when Holdfast calls",):
+            statements = Section(title).block("holdfast_lanes")
+            self.assertIn("usage-0", str(self.sql(statements)))
+
+
+if __name__ == "__main__":
+    unittest.main()
