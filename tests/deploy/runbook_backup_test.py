@@ -14,6 +14,7 @@ import audit
 from foreign_client import Stream, message, open_channel, usage
 from frame.load import Load
 
+TEXT = 60000  # Of a message: a hundred fill a segment.
 MAKING, DUMP = "Making a backup", "Restoring a dump"
 
 
@@ -146,7 +147,7 @@ class BackupTest(runbook.RunbookTest):
 
     def with_a_journal_that_keeps_nothing(self):
         daemon = self.make_daemon("forgetful", HOLDFAST_JOURNAL_RETENTION="0",
-                                  HOLDFAST_JOURNAL_SEGMENT_BYTES="1MiB")
+                                  HOLDFAST_JOURNAL_SEGMENT_BYTES="4MiB")
         self.daemon = daemon
         daemon.start()
 
@@ -154,13 +155,13 @@ class BackupTest(runbook.RunbookTest):
         """So much that segments are full and go."""
         segments = set(self.segments())
         events = [event for number in range(first, first + count) for event in (
-            usage(number), message(number, text=f"{number} " + "x" * 20000))]
+            usage(number), message(number, text=f"{number} " + "x" * TEXT))]
         channel = open_channel(self.daemon)
         stream = Stream(channel)
         try:
             stream.wait_welcome()
-            for begin in range(0, len(events), 40):
-                stream.send(begin + 1, events[begin:begin + 40])
+            for begin in range(0, len(events), 20):
+                stream.send(begin + 1, events[begin:begin + 20])
             stream.wait_committed(len(events))
         finally:
             stream.cancel()
@@ -216,7 +217,7 @@ class BackupTest(runbook.RunbookTest):
         self.audit()
         again = "\n".join(
             f'{{"occurredAt":"2026-03-01T00:00:00Z","message":{{"igMessageId":"mid.{number}",'
-            f'"igSenderId":"sender","igRecipientId":"page","text":"{number} {"x" * 20000}",'
+            f'"igSenderId":"sender","igRecipientId":"page","text":"{number} {"x" * TEXT}",'
             '"timestampMs":"1772323200000","conversationId":"1","direction":"DIRECTION_IN"}}'
             for number in range(400))
         (self.folder / "home/events.jsonl").write_text(again + "\n", "ascii")

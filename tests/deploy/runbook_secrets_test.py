@@ -89,7 +89,7 @@ class PasswordTest(runbook.RunbookTest):
         self.sql("KILL USER holdfast")
         harness.wait_for(lambda: "denied" in self.daemon.page("/readyz")[1],
                          "the daemon to be turned away")
-        shown = page.block("access was denied")
+        shown = page.block("access denied")
         self.assert_shown(shown, self.daemon.page("/readyz")[1])
         self.send(journaled_only=True)
         self.assertIn("1045", self.shell("holdfast doctor --no_write", expect=2))
