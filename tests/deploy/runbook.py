@@ -4,13 +4,12 @@ mean what an operator means by them."""
 import os
 import re
 import subprocess
+import sys
 import textwrap
-import types
 import unittest
 
 from prometheus import ROOT, harness
 
-import sys
 sys.path.insert(0, str(ROOT / "tests/chaos"))
 
 from frame import servers  # noqa: E402  pylint: disable=wrong-import-position
@@ -74,24 +73,23 @@ def shape(block):
 
 
 class Server(servers.Server):
-    """A MariaDB with the page's database, its accounts and its roles."""
+    """A MariaDB with the page's database and its accounts."""
 
     def client(self, database=None):
         # What compares tables asks for the schema of most tests.
         return super().client("gateway_db" if database == "holdfast" else database)
 
-    def add_accounts(self, password="OLD"):
+    def add_accounts(self):
         self.sql("CREATE DATABASE IF NOT EXISTS gateway_db;"
-                 f"CREATE USER 'holdfast'@'%' IDENTIFIED BY '{password}';"
+                 "CREATE USER 'holdfast'@'%' IDENTIFIED BY 'OLD';"
                  f"CREATE USER 'holdfast_migrate'@'%' IDENTIFIED BY '{MIGRATE_PASSWORD}'", None)
 
 
 class RunbookTest(unittest.TestCase):
-    """A server, a daemon with its own account and no other rights, and an operator's shell. Tests
-    begin with `set_up_database`, or bring the daemon's tables up themselves."""
+    """A server, a daemon with an account of its own that has the documented grants alone, and an
+    operator's shell. Tests begin with `set_up_database`, or make the tables themselves."""
 
     server_options = ()
-    settings = {}
 
     def setUp(self):
         folder = harness.Folder()
@@ -103,27 +101,27 @@ class RunbookTest(unittest.TestCase):
         self.server = self.make_server(1, *self.server_options)
         self.server.start()
         self.server.add_accounts()
-        self.daemon = self.make_daemon(**self.settings)
+        self.daemon = self.make_daemon()
 
     def make_server(self, number, *options):
         server = Server(self.folder / f"db{number}", number, *options)
         self.addCleanup(server.stop)
         return server
 
-    def make_daemon(self, name="a", hosts=None, **settings):
+    def make_daemon(self, name="a", **settings):
         daemon = harness.Daemon(self.folder, self.server, name, schema="gateway_db", **{
-            **servers.settings(*(hosts or [self.server])), **QUICK,
+            **servers.settings(self.server), **QUICK,
             "MYSQL_USER": "holdfast", "MYSQL_PASSWORD_FILE": self.password_file, **settings})
         self.addCleanup(daemon.stop)
         return daemon
 
-    def set_up_database(self, daemon=None):
+    def set_up_database(self):
         """The tables of gateway_db and the grants of sql/grants.sql."""
         text = GRANTS.read_text("utf-8")
         to_migrate = re.search(r"^GRANT [^;]*'holdfast_migrate'@'%';", text, re.MULTILINE)[0]
         self.server.sql(to_migrate, None)
-        done = (daemon or self.daemon).run("--migrate", MYSQL_USER="holdfast_migrate",
-                                           MYSQL_PASSWORD_FILE="", MYSQL_PASSWORD=MIGRATE_PASSWORD)
+        done = self.daemon.run("--migrate", MYSQL_USER="holdfast_migrate",
+                               MYSQL_PASSWORD_FILE="", MYSQL_PASSWORD=MIGRATE_PASSWORD)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.server.sql(text, None)
 
@@ -160,8 +158,3 @@ class RunbookTest(unittest.TestCase):
     def assert_set_back(self, daemon, expected=True):
         reseats = daemon.metrics().sum("holdfast_lane_reseats_total")
         self.assertEqual(reseats > 0, expected, f"{reseats} lanes were set back")
-
-
-def stage(test):
-    """What frame.servers.Pair needs of a chaos scenario."""
-    return types.SimpleNamespace(folder=test.folder, databases=[])

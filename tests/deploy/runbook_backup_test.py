@@ -28,14 +28,12 @@ class BackupTest(runbook.RunbookTest):
         self.backup = self.folder / "backup"
         self.backup.mkdir()
         self.sent = audit.Expectation()
-        self.lines = []  # What was sent, for those that keep a log of it.
 
     def traffic(self, seed, events):
         """Events of all kinds, all committed."""
         made = subprocess.run([harness.BIN / "holdfast-traffic", f"--seed={seed}",
                                f"--events={events}", "--duplicates=2"], capture_output=True,
                               text=True, encoding="utf-8", check=True).stdout
-        self.lines += made.splitlines()
         (self.folder / "traffic").write_text(made, "utf-8")
         self.shell(f"holdfast send --ack=committed {self.folder}/traffic")
         for line in made.splitlines():
