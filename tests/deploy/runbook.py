@@ -37,7 +37,7 @@ class Section:
         self._unused = list(self.blocks)
 
     def block(self, *having):
-        """The next block that has all of these texts; one that was taken already if no other has."""
+        """The next block that has all of these texts; one that was taken before if no other has."""
         for block in self._unused + self.blocks:
             if all(text in block for text in having):
                 if block in self._unused:

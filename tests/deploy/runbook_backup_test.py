@@ -1,6 +1,6 @@
-"""The runbook's backups and restores on real servers: events flow, a backup is made, more events flow,
-the server is destroyed and restored; what the backup lacks comes from the journals, or is said to be
-missing, and can be sent again. Every row and every counter is compared with what was sent."""
+"""The runbook's backups and restores on real servers: events flow, a backup is made, more events
+flow, the server is destroyed and restored; what the backup lacks comes from the journals, or is
+said to be missing, and can be sent again. Every row and counter is compared with what was sent."""
 
 import re
 import shutil

@@ -1,5 +1,5 @@
-"""The runbook's failovers, with a primary and its copy that are real, under traffic: planned, there and
-back; and unplanned, with the last commits lost and the old primary made anew."""
+"""The runbook's failovers, with a primary and its copy that are real, under traffic: planned, there
+and back; and unplanned, with the last commits lost and the old primary made anew."""
 
 import unittest
 

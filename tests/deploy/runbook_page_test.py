@@ -1,5 +1,5 @@
-"""What the runbook shows is what is printed: the balance, a damaged journal, the quarantine. And its
-contents lead everywhere."""
+"""What the runbook shows is what is printed: the balance, a damaged journal, the quarantine. And
+its contents lead everywhere."""
 
 import re
 import subprocess
@@ -52,7 +52,7 @@ class ShownTest(runbook.RunbookTest):
 
     def test_the_quarantine_is_listed_replayed_and_discarded(self):
         page = Section("HoldfastQuarantineGrowing")
-        self.server.sql("ALTER TABLE usage_records MODIFY model VARBINARY(16) NOT NULL", "gateway_db")
+        self.server.sql("ALTER TABLE usage_records MODIFY model VARBINARY(16) NOT NULL")
         long = "a model with a long name"
         for events in ([usage(1, model=long)], [usage(2), usage(2, cost_micros=7)],
                        [usage(3, model=long)]):
@@ -68,7 +68,7 @@ class ShownTest(runbook.RunbookTest):
         self.assert_shown(answer.rsplit("{", 2)[0], self.shell(command))
         summary = page.block("GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC")
         self.assertEqual([row[4] for row in self.sql(summary)], ["2", "1"])
-        self.server.sql("ALTER TABLE usage_records MODIFY model VARBINARY(128) NOT NULL", "gateway_db")
+        self.server.sql("ALTER TABLE usage_records MODIFY model VARBINARY(128) NOT NULL")
         command, answer = both("quarantine replay")
         said = self.shell(command)
         self.assert_shown(answer, said)

@@ -1,12 +1,12 @@
-"""The runbook's way from a gateway's old writer to Holdfast, in stages, and back again: each stage on
-a real server, with the page's own commands, and every row in its place."""
+"""The runbook's way from a gateway's old writer to Holdfast, in stages, and back again: each stage
+on a real server, with the page's own commands, and every row in its place."""
 
 import unittest
 
 import runbook
 from runbook import Section, harness
 
-from foreign_client import Stream, message, open_channel, rate_limit, usage
+from foreign_client import DAY, Stream, message, open_channel, rate_limit, usage
 
 KINDS = {"rate_limit", "message", "usage"}
 
@@ -40,8 +40,8 @@ OLD_TABLES = """
 
 
 class Gateway:
-    """Has a request an hour, of each of three users in turn. What is in `old` its old writer writes,
-    what is in `new` it sends to Holdfast."""
+    """Has a request an hour, of three users in turn. What is in `old` its old writer writes, what
+    is in `new` it sends to Holdfast."""
 
     def __init__(self, server):
         self.server, self.daemon = server, None
@@ -86,9 +86,10 @@ class Gateway:
                    f"{start} + INTERVAL 60 SECOND) ON DUPLICATE KEY UPDATE "
                    "request_count = VALUES(request_count)")
         if "message" in kinds:
-            yield ("INSERT IGNORE INTO message (ig_sender_id, ig_recipient_id, ig_message_id, text, "
-                   "timestamp_ms, conversation_id, direction, created_at) VALUES ('sender', 'page', "
-                   f"'mid.{number}', 'text {number}', {(1772323200 + second) * 1000}, 1, 'in', NOW())")
+            yield ("INSERT IGNORE INTO message (ig_sender_id, ig_recipient_id, ig_message_id, "
+                   "text, timestamp_ms, conversation_id, direction, created_at) VALUES "
+                   f"('sender', 'page', 'mid.{number}', 'text {number}', "
+                   f"{(DAY + second) * 1000}, 1, 'in', NOW())")
         if "usage" in kinds:
             yield ("INSERT INTO usage_stats VALUES "
                    f"('{user}', 'claude', 'model-1', DATE({start}), HOUR({start}), 1) "

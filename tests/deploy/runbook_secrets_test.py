@@ -1,5 +1,5 @@
-"""The runbook's rotations without a restart: the database's password, with and without a time in which
-both hold, and the certificates that gateways connect with."""
+"""The runbook's rotations without a restart: the database's password, with and without a time in
+which both hold, and the certificates that gateways connect with."""
 
 import os
 import pathlib
@@ -79,7 +79,8 @@ class PasswordTest(runbook.RunbookTest):
         # The old one is gone.
         self.password_file.write_text("OLD", "ascii")
         self.sql(page.block("KILL USER"))
-        harness.wait_for(lambda: "denied" in self.daemon.page("/readyz")[1], "the old to be refused")
+        harness.wait_for(lambda: "denied" in self.daemon.page("/readyz")[1],
+                         "the old one to be refused")
 
     def test_without_an_overlap_events_wait_in_the_journal_for_the_new_password(self):
         page = Section(PASSWORDS)
@@ -223,7 +224,8 @@ class CertificateTest(runbook.RunbookTest):
         harness.wait_for(lambda: self.is_served(gateway), "both authorities to count", interval=0.3)
         self.assertTrue(self.is_served(self.gateway))
         self.shell("cd\n" + page.block("cp new-ca.pem"), TLS=self.tls)
-        harness.wait_for(lambda: not self.is_served(self.gateway), "the old one to go", interval=0.3)
+        harness.wait_for(lambda: not self.is_served(self.gateway), "the old one to go",
+                         interval=0.3)
         self.assertTrue(self.is_served(gateway))
 
         stream.send(1, [usage(1)])
