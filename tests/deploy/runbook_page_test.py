@@ -114,6 +114,20 @@ class ShownTest(runbook.RunbookTest):
         self.assertEqual(self.server.number("SELECT COUNT(*) FROM message", "gateway_db"), 90)
         page.assert_all_used()
 
+    def test_who_holds_the_lock_that_is_waited_for_is_seen(self):
+        page = Section("HoldfastLockWaits")
+        blocker = self.server.session("gateway_db")
+        self.addCleanup(blocker.close)
+        blocker.run("BEGIN")
+        blocker.run("SELECT COUNT(*) FROM holdfast_lanes FOR UPDATE")
+        own = blocker.run("SELECT CONNECTION_ID()")[0]
+        # Idle lanes look at their rows.
+        rows = harness.wait_for(lambda: self.sql(page.block("INNODB_LOCK_WAITS")), "a lane to wait")
+        self.assertEqual({row[1] for row in rows if row[0] != own}, {own})
+        self.sql(f"KILL {own}")
+        page.block("performance_schema")  # runbook_secrets_test.py has a MySQL.
+        page.assert_all_used()
+
     def test_the_statements_for_looking_run(self):
         statements = Section("What to do when Holdfast calls").block("holdfast_lanes")
         self.assertIn("usage-0", str(self.sql(statements)))

@@ -100,8 +100,8 @@ class PasswordTest(runbook.RunbookTest):
         page.assert_all_used()
 
 
-class MySqlPasswordTest(unittest.TestCase):
-    """On the real MySQL that tests/run --mysql starts."""
+class MySqlTest(unittest.TestCase):
+    """What the page says of MySQL, on the real one that tests/run --mysql starts."""
 
     def setUp(self):
         self.socket = os.environ.get("HOLDFAST_TEST_MYSQL_SOCKET", "")
@@ -152,6 +152,21 @@ class MySqlPasswordTest(unittest.TestCase):
         self.sql(page.block("DISCARD OLD PASSWORD"))
         self.end_connections(page)
         self.assertNotIn("denied", self.daemon.log.read_text())
+
+
+    def test_who_holds_the_lock_that_is_waited_for_is_seen(self):
+        page = Section("HoldfastLockWaits")
+        blocker = harness.Session(["mariadb", "--no-defaults", "--batch", "--skip-column-names",
+                                   "--user=root", f"--socket={self.socket}", "gateway_db"])
+        self.addCleanup(blocker.close)
+        blocker.run("BEGIN")
+        blocker.run("SELECT COUNT(*) FROM holdfast_lanes FOR UPDATE")
+        own = blocker.run("SELECT CONNECTION_ID()")[0]
+        # Idle lanes look at their rows.
+        rows = harness.wait_for(lambda: self.sql(page.block("performance_schema")).splitlines(),
+                                "a lane to wait")
+        self.assertIn(own, {row.split("\t")[1] for row in rows})
+        self.assertIn("holdfast_lanes", rows[0])
 
 
 class CertificateTest(runbook.RunbookTest):
