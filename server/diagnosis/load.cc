@@ -19,30 +19,77 @@ std::string SecondsSince(absl::string_view moment) {
   return absl::StrCat("GREATEST(COALESCE(TIMESTAMPDIFF(SECOND, ", moment, ", ", kNow, "), 0), 0)");
 }
 
+// MariaDB has all of this in INFORMATION_SCHEMA. MySQL has it there as well, but each of these tables
+// has the text of every session's statement in it, and answers with error 3854 as long as one of
+// those is not UTF-8, as ours with their binary ids: there it is performance_schema that is asked.
+
+constexpr absl::string_view kLockWaitsOfMySql =
+    "SELECT r.processlist_id, COALESCE(r.processlist_user, ''), COALESCE(r.processlist_host, ''),"
+    " COALESCE(r.processlist_time, 0), COALESCE(CONCAT(l.object_schema, '.', l.object_name), ''),"
+    " b.processlist_id, COALESCE(b.processlist_user, ''), COALESCE(b.processlist_host, ''),"
+    " COALESCE(e.timer_wait DIV 1000000000000, 0)"
+    " FROM performance_schema.data_lock_waits w"
+    " JOIN performance_schema.threads r ON r.thread_id = w.requesting_thread_id"
+    " JOIN performance_schema.threads b ON b.thread_id = w.blocking_thread_id"
+    " LEFT JOIN performance_schema.data_locks l"
+    "   ON l.engine_lock_id = w.requesting_engine_lock_id"
+    " LEFT JOIN performance_schema.events_transactions_current e"
+    "   ON e.thread_id = b.thread_id AND e.state = 'ACTIVE'"
+    " LIMIT 20";
+
 std::string LockWaitsQuery(bool is_maria_db) {
-  const std::string columns =
-      absl::StrCat("SELECT r.trx_mysql_thread_id, COALESCE(rp.user, ''), COALESCE(rp.host, ''), ",
-                   SecondsSince("r.trx_wait_started"), ", ",
-                   is_maria_db ? "COALESCE(l.lock_table, '')"
-                               : "COALESCE(CONCAT(l.object_schema, '.', l.object_name), '')",
-                   ", b.trx_mysql_thread_id, COALESCE(bp.user, ''), COALESCE(bp.host, ''), ",
-                   SecondsSince("b.trx_started"));
-  const absl::string_view waits =
-      is_maria_db
-          ? " FROM information_schema.innodb_lock_waits w"
-            " JOIN information_schema.innodb_trx r ON r.trx_id = w.requesting_trx_id"
-            " JOIN information_schema.innodb_trx b ON b.trx_id = w.blocking_trx_id"
-            " LEFT JOIN information_schema.innodb_locks l ON l.lock_id = w.requested_lock_id"
-          : " FROM performance_schema.data_lock_waits w"
-            " JOIN information_schema.innodb_trx r ON r.trx_id = w.requesting_engine_transaction_id"
-            " JOIN information_schema.innodb_trx b ON b.trx_id = w.blocking_engine_transaction_id"
-            " LEFT JOIN performance_schema.data_locks l"
-            "   ON l.engine_lock_id = w.requesting_engine_lock_id";
+  if (!is_maria_db) return std::string(kLockWaitsOfMySql);
   return absl::StrCat(
-      columns, waits,
+      "SELECT r.trx_mysql_thread_id, COALESCE(rp.user, ''), COALESCE(rp.host, ''), ",
+      SecondsSince("r.trx_wait_started"),
+      ", COALESCE(l.lock_table, ''), b.trx_mysql_thread_id, COALESCE(bp.user, ''),"
+      " COALESCE(bp.host, ''), ",
+      SecondsSince("b.trx_started"),
+      " FROM information_schema.innodb_lock_waits w"
+      " JOIN information_schema.innodb_trx r ON r.trx_id = w.requesting_trx_id"
+      " JOIN information_schema.innodb_trx b ON b.trx_id = w.blocking_trx_id"
+      " LEFT JOIN information_schema.innodb_locks l ON l.lock_id = w.requested_lock_id"
       " LEFT JOIN information_schema.processlist rp ON rp.id = r.trx_mysql_thread_id"
       " LEFT JOIN information_schema.processlist bp ON bp.id = b.trx_mysql_thread_id"
       " LIMIT 20");
+}
+
+std::string TransactionsQuery(bool is_maria_db, absl::Duration patience) {
+  const auto of_interest = [patience](absl::string_view seconds, absl::string_view locked) {
+    return absl::StrCat(seconds, " >= IF(", locked, " > 0, ", absl::ToInt64Seconds(patience), ", ",
+                        kHourSeconds, ") ORDER BY ", seconds, " DESC LIMIT 20");
+  };
+  if (!is_maria_db) {
+    return absl::StrCat(
+        "SELECT t.processlist_id, COALESCE(t.processlist_user, ''),"
+        " COALESCE(t.processlist_host, ''), e.timer_wait DIV 1000000000000 AS seconds,"
+        " (SELECT COUNT(*) FROM performance_schema.data_locks l WHERE l.thread_id = t.thread_id"
+        "  AND l.lock_type = 'RECORD') AS locked, t.processlist_command = 'Sleep'"
+        " FROM performance_schema.events_transactions_current e"
+        " JOIN performance_schema.threads t ON t.thread_id = e.thread_id"
+        " WHERE e.state = 'ACTIVE' AND t.processlist_id <> CONNECTION_ID() AND NOT EXISTS"
+        " (SELECT 1 FROM performance_schema.data_lock_waits w"
+        "  WHERE w.requesting_thread_id = t.thread_id) HAVING ",
+        of_interest("seconds", "locked"));
+  }
+  const std::string seconds = SecondsSince("t.trx_started");
+  return absl::StrCat(
+      "SELECT t.trx_mysql_thread_id, COALESCE(p.user, ''), COALESCE(p.host, ''), ", seconds,
+      ", t.trx_rows_locked, t.trx_query IS NULL FROM information_schema.innodb_trx t"
+      " LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"
+      " WHERE t.trx_state <> 'LOCK WAIT' AND ",
+      of_interest(seconds, "t.trx_rows_locked"));
+}
+
+std::string StatementsQuery(bool is_maria_db, absl::Duration patience) {
+  const absl::string_view prefix = is_maria_db ? "" : "processlist_";
+  const auto column = [prefix](absl::string_view name) { return absl::StrCat(prefix, name); };
+  return absl::StrCat("SELECT ", column("id"), ", COALESCE(", column("user"), ", ''), COALESCE(",
+                      column("host"), ", ''), ", column("time"), " FROM ",
+                      is_maria_db ? "information_schema.processlist" : "performance_schema.threads",
+                      " WHERE ", column("command"), " IN ('Query', 'Execute') AND ", column("time"),
+                      " > ", absl::ToInt64Seconds(patience), " AND ", column("id"),
+                      " <> CONNECTION_ID() ORDER BY ", column("time"), " DESC LIMIT 20");
 }
 
 Client ClientAt(const mysql::ResultRow& row, size_t column) {
@@ -68,17 +115,9 @@ absl::StatusOr<std::vector<LockWait>> ReadLockWaits(Questions& questions) {
 // those that wait themselves, which "lock waits" has.
 absl::StatusOr<std::vector<LongTransaction>> ReadTransactions(Questions& questions,
                                                               absl::Duration patience) {
-  const std::string open = SecondsSince("t.trx_started");
   Answer answer;
-  HOLDFAST_ASSIGN_OR_RETURN(
-      answer,
-      questions.Ask(absl::StrCat(
-          "SELECT t.trx_mysql_thread_id, COALESCE(p.user, ''), COALESCE(p.host, ''), ", open,
-          ", t.trx_rows_locked, t.trx_query IS NULL FROM information_schema.innodb_trx t"
-          " LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"
-          " WHERE t.trx_state <> 'LOCK WAIT' AND ",
-          open, " >= IF(t.trx_rows_locked > 0, ", absl::ToInt64Seconds(patience), ", ",
-          kHourSeconds, ") ORDER BY t.trx_started LIMIT 20")));
+  HOLDFAST_ASSIGN_OR_RETURN(answer,
+                            questions.Ask(TransactionsQuery(questions.is_maria_db(), patience)));
   std::vector<LongTransaction> transactions;
   for (const mysql::ResultRow& row : answer) {
     transactions.push_back(
@@ -90,13 +129,8 @@ absl::StatusOr<std::vector<LongTransaction>> ReadTransactions(Questions& questio
 absl::StatusOr<std::vector<LongStatement>> ReadStatements(Questions& questions,
                                                           absl::Duration patience) {
   Answer answer;
-  HOLDFAST_ASSIGN_OR_RETURN(
-      answer,
-      questions.Ask(absl::StrCat(
-          "SELECT id, COALESCE(user, ''), COALESCE(host, ''), time FROM "
-          "information_schema.processlist WHERE command IN ('Query', 'Execute') AND time > ",
-          absl::ToInt64Seconds(patience),
-          " AND id <> CONNECTION_ID() ORDER BY time DESC LIMIT 20")));
+  HOLDFAST_ASSIGN_OR_RETURN(answer,
+                            questions.Ask(StatementsQuery(questions.is_maria_db(), patience)));
   std::vector<LongStatement> statements;
   for (const mysql::ResultRow& row : answer) {
     statements.push_back({ClientAt(row, 0), NumberAt(row, 3)});
