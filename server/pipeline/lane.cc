@@ -5,10 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/mysql/errors.h"
+#include "server/statement/trace_comment.h"
 
 namespace holdfast::pipeline {
 namespace {
@@ -32,6 +34,14 @@ Verdict VerdictOf(const absl::Status& failure) {
   return verdict == Verdict::kReject ? Verdict::kOutage : verdict;
 }
 
+void AddTraces(const event::TraceSet& traces, std::vector<base::LogField>* fields) {
+  if (traces.empty()) return;
+  std::vector<std::string> ids;
+  for (const event::Trace& trace : traces.kept()) ids.push_back(event::FormatTraceId(trace));
+  fields->emplace_back("traces", ids);
+  if (traces.more() > 0) fields->emplace_back("traces_more", traces.more());
+}
+
 }  // namespace
 
 Lane::Lane(event::Lane number, const PipelineOptions& options, std::unique_ptr<Sink> sink,
@@ -40,6 +50,7 @@ Lane::Lane(event::Lane number, const PipelineOptions& options, std::unique_ptr<S
     : number_(number),
       name_(event::LaneName(number)),
       writer_id_(options.writer.writer_id),
+      slow_batch_(options.slow_batch),
       clock_(clock),
       stopped_gauge_(metrics.LaneStopped(name_)),
       listener_(listener),
@@ -162,6 +173,7 @@ Lane::Then Lane::DeliverCut() {
       if (!FailAndWait(written.status(), "lane cannot write its events")) return Then::kEnd;
       continue;
     }
+    if (written->kind == writer::Written::Kind::kCommitted) LogBatch(*written);
     Succeed();
     const Then then = Follow(*written);
     if (then != Then::kGoOn) return then;
@@ -356,14 +368,31 @@ void Lane::Log(Verdict verdict, const absl::Status& failure, absl::string_view w
   if (logged_ == verdict) return;
   logged_ = verdict;
   // Only the message: what else the status carries may repeat values.
-  const std::initializer_list<base::LogField> fields = {
+  std::vector<base::LogField> fields = {
       {"lane", name_}, {"verdict", flow::VerdictName(verdict)}, {"error", failure.message()}};
-  const std::string sentence = absl::StrCat(what, "; its events wait in the journal");
-  if (verdict == Verdict::kOutage) {
-    base::LogError(sentence, fields);
-  } else {
-    base::LogWarning(sentence, fields);
-  }
+  AddTraces(writer::TracesOf(cut_), &fields);
+  base::Log(verdict == Verdict::kOutage ? base::LogLevel::kError : base::LogLevel::kWarning,
+            absl::StrCat(what, "; its events wait in the journal"), fields);
+}
+
+// Before the failures that it took are forgotten, and the cut is made shorter.
+void Lane::LogBatch(const writer::Written& written) {
+  const absl::Duration took = clock_.Steady() - asked_at_;
+  const int attempt = retry_.failures() + 1;
+  // Less than was asked for, or not all of it: events were sought that the database rejects.
+  const bool bisected = written.done < cut_.size() || !written.rejections.empty();
+  base::LogLevel level = base::LogLevel::kDebug;
+  if (attempt > 1 || bisected) level = base::LogLevel::kInfo;
+  if (took >= slow_batch_) level = base::LogLevel::kWarning;
+  if (!base::IsLogged(level)) return;
+  const std::vector<std::string> tables =
+      absl::StrSplit(statement::TablesOf(event::KindOfLane(number_)), ',');
+  std::vector<base::LogField> fields = {
+      {"lane", name_},        {"tables", tables},
+      {"rows", written.done}, {"quarantined", written.rejections.size()},
+      {"attempt", attempt},   {"took", took}};
+  AddTraces(writer::TracesOf(absl::MakeConstSpan(cut_).first(written.done)), &fields);
+  base::Log(level, took >= slow_batch_ ? "slow batch" : "batch written", fields);
 }
 
 void Lane::Succeed() {
