@@ -59,8 +59,8 @@ absl::StatusOr<std::string> BytesOf(const grpc::ByteBuffer& buffer, size_t bytes
 
 grpc::ByteBuffer BufferOf(const google::protobuf::MessageLite& message);
 
-// The trace that a call's metadata names, as `traceparent`; not set if there is none, more than one,
-// or one that is not valid: nothing is refused for that.
+// The trace that a call's metadata names, as `traceparent`; not set if there is none, or more than
+// one, or one that is not valid: nothing is refused for that.
 event::Trace TraceOf(const grpc::CallbackServerContext& context);
 
 // Reads a batch of `producer` (the nil id: of nobody that is known) that a call of `trace` brought,

@@ -544,11 +544,12 @@ TEST_P(SessionTest, ASlowStatementIsLoggedByItsShapeAndNeverByItsValues) {
   options_.slow_statement = absl::Milliseconds(1);
   session_ = Open(options_);
   Create("id INT PRIMARY KEY, name VARCHAR(40) UNIQUE");
-  ASSERT_OK(session_->Run("CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW "
-                          "SET @slept = SLEEP(0.02)"));
+  ASSERT_OK(
+      session_->Run("CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW "
+                    "SET @slept = SLEEP(0.02)"));
   const std::string canary = "canary-3e9a51";
-  Statement insert = Plain("INSERT INTO t (id, name) VALUES ",
-                           {ColumnType::kInt64, ColumnType::kText});
+  Statement insert =
+      Plain("INSERT INTO t (id, name) VALUES ", {ColumnType::kInt64, ColumnType::kText});
   insert.multi_row = true;
   testing::internal::CaptureStderr();
   EXPECT_OK(All(*session_, insert, Rows{2, {int64_t{1}, canary, int64_t{2}, "other"}}));

@@ -89,7 +89,7 @@ TEST_F(LogTest, AsJsonNumbersAreNumbersAndDurationsAreSeconds) {
   const std::vector<std::string> words = {"a", "b"};
   EXPECT_THAT(Captured("s", {{"large", 18446744073709551615u},
                              {"negative", int64_t{-5}},
-                             {"zero", 0},
+                             {"zero", int64_t{0}},
                              {"half", 0.5},
                              {"hex", absl::Hex(7, absl::kZeroPad4)},
                              {"letters", absl::Hex(0xab)},
