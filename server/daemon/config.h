@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct Config {
   pipeline::PipelineOptions pipeline;  // writer_id empty: the journal's id. journal_id is not set.
   absl::Duration drain_timeout;
   base::LogLevel log_level = base::LogLevel::kInfo;
+  std::optional<base::LogFormat> log_format;  // nullopt: what suits where it goes.
   bool allow_core_dumps = false;
 
   // Settings that only exist to be put together with others, once all are read.

@@ -147,6 +147,7 @@ void Daemon::ServeUntilTold() {
     }
     const pipeline::PipelineStatus status = pipeline_->Status();
     Remember(status);
+    base::SayWhatWasHeldBack(/*all=*/false);
     server_->SetTakingEvents(admin::Assess(Facts(), status, pool_->Status()).ready());
     if (!status.journal.failure.ok()) {
       base::LogError("the journal has failed: delivering what is durable, then ending",

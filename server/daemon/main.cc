@@ -1,5 +1,7 @@
 // holdfastd.
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -29,12 +31,15 @@ ExitCode Run(const Config& config) {
   Daemon daemon(config, kVersion, base::SystemClock());
   // From here on a signal ends the daemon in order, also while it starts.
   const Signals signals([&daemon](int count) { count == 1 ? daemon.Drain() : daemon.Stop(); });
-  if (const ExitCode code = daemon.Start(); code != kExitDrained) return code;
-  return daemon.Serve();
+  ExitCode code = daemon.Start();
+  if (code == kExitDrained) code = daemon.Serve();
+  base::SayWhatWasHeldBack(/*all=*/true);
+  return code;
 }
 
 ExitCode Main(const std::vector<std::string>& flags) {
-  const absl::StatusOr<Reading> reading = ReadConfig(flags, ProcessEnvironment());
+  const Environment environment = ProcessEnvironment();
+  const absl::StatusOr<Reading> reading = ReadConfig(flags, environment);
   if (AsksForDiagnosis(flags)) return Diagnose(reading);
   if (!reading.ok()) {
     std::fputs(absl::StrCat(std::string(reading.status().message()), "\n").c_str(), stderr);
@@ -45,6 +50,9 @@ ExitCode Main(const std::vector<std::string>& flags) {
     return Print(absl::StrCat("holdfastd ", kVersion, "\n")), kExitDrained;
   }
   base::SetLogLevel(reading->config.log_level);
+  const bool in_pod = environment.count("KUBERNETES_SERVICE_HOST") > 0;
+  base::SetLogFormat(reading->config.log_format.value_or(
+      base::ChooseLogFormat(isatty(STDERR_FILENO) == 1, in_pod)));
   for (const std::string& warning : reading->warnings) base::LogWarning(warning);
   if (reading->command == Command::kMigrate) return Migrate(reading->config);
   if (reading->command == Command::kInspectJournal) return InspectJournal(*reading);

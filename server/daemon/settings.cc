@@ -4,6 +4,8 @@
 #include <array>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 #include "server/base/status_macros.h"
 #include "server/daemon/values.h"
 
@@ -62,6 +64,20 @@ absl::Status ApplyMemory(string_view value, Config& config) {
 
 absl::Status ApplyLogLevel(string_view value, Config& config) {
   return base::ParseLogLevel(value, &config.log_level);
+}
+
+absl::Status ApplyLogFormat(string_view value, Config& config) {
+  if (value == "auto") {
+    config.log_format.reset();
+  } else if (value == "text") {
+    config.log_format = base::LogFormat::kText;
+  } else if (value == "json") {
+    config.log_format = base::LogFormat::kJson;
+  } else {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", value, "\" is not one of auto, text, json"));
+  }
+  return absl::OkStatus();
 }
 
 // In the order of --help. A group's settings stand together.
@@ -263,10 +279,13 @@ const std::array kSettings = {
             [](string_view value, Config& config) {
               return ReadDuration(value, absl::Seconds(1), kDay, &config.database.idle_timeout);
             }},
-    Setting{"DB_SLOW_STATEMENT", kPool, "1s", "A statement that takes longer is reported.",
+    Setting{"DB_SLOW_STATEMENT", kPool, "1s",
+            "A statement, or a batch, that takes longer is reported.",
             [](string_view value, Config& config) {
-              return ReadDuration(value, absl::Milliseconds(1), kDay,
-                                  &config.database.slow_statement);
+              HOLDFAST_RETURN_IF_ERROR(ReadDuration(value, absl::Milliseconds(1), kDay,
+                                                    &config.database.slow_statement));
+              config.pipeline.slow_batch = config.database.slow_statement;
+              return absl::OkStatus();
             }},
 
     Setting{"DB_BREAKER_FAILURE_THRESHOLD", kBreaker, "5",
@@ -350,6 +369,9 @@ const std::array kSettings = {
         [](string_view value, Config& config) { return ReadBool(value, &config.allow_core_dumps); },
         true},
     Setting{"LOG_LEVEL", kOperation, "info", "debug, info, warning or error.", ApplyLogLevel},
+    Setting{"HOLDFAST_LOG_FORMAT", kOperation, "auto",
+            "text, json, or auto: json in a pod of Kubernetes, text elsewhere and on a terminal.",
+            ApplyLogFormat},
     Setting{"DEBUG", kOperation, "false", "true: LOG_LEVEL is debug, unless it is given.",
             [](string_view value, Config& config) { return ReadBool(value, &config.debug); }, true},
 };

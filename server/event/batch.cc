@@ -114,12 +114,23 @@ absl::Status Batch::Add(uint64_t sequence, Lane lane, absl::string_view event_by
                                             FormatUuid(producer), " in lane ", LaneName(lane),
                                             " is not a holdfast.v1.Event"));
   }
-  if (!texts_.has_value()) texts_.emplace(RoomForManyEvents());
-  char* const copy = Arena::CreateArray<char>(&*texts_, event_bytes.size());
+  char* const copy = Arena::CreateArray<char>(&Texts(), event_bytes.size());
   std::memcpy(copy, event_bytes.data(), event_bytes.size());
   items.push_back(Item{sequence, lane, absl::string_view(copy, event_bytes.size())});
   Weigh();
   return absl::OkStatus();
+}
+
+const Trace* Batch::AddTrace(const Trace& of_event) {
+  if (last_trace_ == nullptr || *last_trace_ != of_event) {
+    last_trace_ = Arena::Create<Trace>(&Texts(), of_event);
+  }
+  return last_trace_;
+}
+
+Arena& Batch::Texts() {
+  if (!texts_.has_value()) texts_.emplace(RoomForManyEvents());
+  return *texts_;
 }
 
 void Batch::Weigh() {

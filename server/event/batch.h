@@ -18,6 +18,7 @@
 
 #include "server/event/event_id.h"
 #include "server/event/kind.h"
+#include "server/event/trace.h"
 #include "server/event/validate.h"
 
 namespace holdfast::event {
@@ -76,19 +77,26 @@ class Batch {
   // `last_sequence` are the caller's to set.
   absl::Status Add(uint64_t sequence, Lane lane, absl::string_view event_bytes);
 
+  // Keeps the trace of an event that was given to Add, and returns where: an address for the same
+  // trace as the last time, which lives as long as the batch. REQUIRES: of_event.is_set().
+  const Trace* AddTrace(const Trace& of_event);
+
   Id producer;
   uint64_t first_sequence = 0;  // Of all events, the refused ones included.
   uint64_t last_sequence = 0;
   absl::Time accepted_at;   // When it arrived.
+  Trace trace;              // Of the call that brought it. Not set if the journal gave it back.
   std::vector<Item> items;  // In the order of their sequence.
   std::vector<Refusal> refusals;
   size_t bytes = 0;  // Memory held, about.
 
  private:
   void Weigh();  // Sets `bytes`.
+  google::protobuf::Arena& Texts();
 
   Encoded encoded_;  // What Read was given. Items point into it: never touched again.
-  std::optional<google::protobuf::Arena> texts_;  // What Add was given.
+  std::optional<google::protobuf::Arena> texts_;  // What Add and AddTrace were given.
+  const Trace* last_trace_ = nullptr;             // In `texts_`.
 };
 
 // An event on its way from the journal to the database.
@@ -99,7 +107,8 @@ struct Accepted {
   uint64_t sequence = 0;
   absl::Time accepted_at;
   absl::string_view bytes;
-  std::shared_ptr<const Batch> owner;  // Keeps `bytes` alive.
+  const Trace* trace = nullptr;        // Of the call that brought it; nullptr: none.
+  std::shared_ptr<const Batch> owner;  // Keeps `bytes` and `trace` alive.
 };
 
 }  // namespace holdfast::event

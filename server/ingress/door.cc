@@ -3,6 +3,7 @@
 #include <grpcpp/support/proto_buffer_writer.h>
 #include <grpcpp/support/slice.h>
 
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -51,12 +52,22 @@ grpc::ByteBuffer BufferOf(const google::protobuf::MessageLite& message) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+event::Trace TraceOf(const grpc::CallbackServerContext& context) {
+  const auto [first, end] = context.client_metadata().equal_range("traceparent");
+  if (first == end || std::next(first) != end) return {};
+  const grpc::string_ref text = first->second;
+  return event::ParseTraceparent(absl::string_view(text.data(), text.size()))
+      .value_or(event::Trace());
+}
+
 absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, event::Encoded encoded,
-                                                              const event::Id& producer) {
+                                                              const event::Id& producer,
+                                                              const event::Trace& trace) {
   auto read = event::Batch::Read(std::move(encoded), producer, door.pipeline.lanes_per_kind(),
                                  door.clock.Now());
   if (!read.ok()) return WithinRequest(read.status());
   std::unique_ptr<event::Batch> batch = *std::move(read);
+  batch->trace = trace;
   if (!door.options.take_rate_limits) RefuseRateLimits(*batch);
   for (const event::Refusal& refusal : batch->refusals) {
     door.metrics.EventsRefused(RefusedKind(refusal), refusal.fault.label).Increment();

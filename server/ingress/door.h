@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstddef>
@@ -58,11 +59,16 @@ absl::StatusOr<std::string> BytesOf(const grpc::ByteBuffer& buffer, size_t bytes
 
 grpc::ByteBuffer BufferOf(const google::protobuf::MessageLite& message);
 
-// Reads a batch of `producer` (the nil id: of nobody that is known), refuses what this daemon does
-// not take, counts what is refused. InvalidArgument, naming the field, if the batch itself is
-// unusable.
+// The trace that a call's metadata names, as `traceparent`; not set if there is none, or more than
+// one, or one that is not valid: nothing is refused for that.
+event::Trace TraceOf(const grpc::CallbackServerContext& context);
+
+// Reads a batch of `producer` (the nil id: of nobody that is known) that a call of `trace` brought,
+// refuses what this daemon does not take, counts what is refused. InvalidArgument, naming the
+// field, if the batch itself is unusable.
 absl::StatusOr<std::shared_ptr<const event::Batch>> ReadBatch(Door& door, event::Encoded encoded,
-                                                              const event::Id& producer);
+                                                              const event::Id& producer,
+                                                              const event::Trace& trace);
 
 // The id in `text`. InvalidArgument, naming `field`, if it is no UUID or the nil one.
 absl::StatusOr<event::Id> ReadProducer(absl::string_view field, absl::string_view text);

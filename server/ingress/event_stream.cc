@@ -12,7 +12,7 @@
 namespace holdfast::ingress {
 
 EventStream::EventStream(Door& door, grpc::CallbackServerContext* context)
-    : door_(door), context_(context) {
+    : door_(door), context_(context), trace_(TraceOf(*context)) {
   door_.metrics.streams->Increment();
   if (door_.calls.EnterStream(this)) {
     absl::MutexLock lock(&mu_);
@@ -85,7 +85,7 @@ absl::Status EventStream::TakeHello(const v1::Hello& hello) {
 absl::Status EventStream::TakeBatch(event::Encoded encoded) {
   if (!attached_.has_value()) return FieldError("request", "a stream's first message is hello");
   HOLDFAST_ASSIGN_OR_RETURN(const std::shared_ptr<const event::Batch> batch,
-                            ReadBatch(door_, std::move(encoded), *attached_));
+                            ReadBatch(door_, std::move(encoded), *attached_, trace_));
   bool resent = false;
   {
     // Before it is handed in: its acknowledgement may come at once, and the refusals go first. They

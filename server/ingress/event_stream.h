@@ -87,6 +87,7 @@ class EventStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
 
   Door& door_;
   grpc::CallbackServerContext* const context_;
+  const event::Trace trace_;
 
   // Touched only between a read and its OnReadDone, and in OnDone.
   grpc::ByteBuffer read_;

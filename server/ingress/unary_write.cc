@@ -71,8 +71,9 @@ absl::Status UnaryWrite::HandIn(const grpc::ByteBuffer& request) {
   if (!entered_) {
     return absl::ResourceExhaustedError("too many Write calls are open; wait, or use a stream");
   }
-  HOLDFAST_ASSIGN_OR_RETURN(const std::shared_ptr<const event::Batch> batch,
-                            ReadBatch(door_, std::move(envelope.batch), producer));
+  HOLDFAST_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const event::Batch> batch,
+      ReadBatch(door_, std::move(envelope.batch), producer, TraceOf(*context_)));
   const v1::AckLevel level = envelope.wait_for == v1::ACK_LEVEL_UNSPECIFIED
                                  ? door_.options.default_ack_level
                                  : envelope.wait_for;

@@ -34,6 +34,14 @@ Appender::Appender(const Recovered& recovered, RecoveredTail tail, size_t produc
   }
 }
 
+// An event that itself ends in such a field gets another one, with no trace if there is none: what
+// stands last is the journal's, and no gateway can put it there.
+std::string Appender::TraceFieldFor(const event::Batch& batch, size_t first_new_item) {
+  if (first_new_item == batch.items.size()) return {};
+  if (!batch.trace.is_set() && TraceFieldOf(batch.items[first_new_item].bytes).empty()) return {};
+  return EncodeTraceField(batch.trace);
+}
+
 size_t Appender::RecordBytes(const event::Batch& batch, size_t first_new_item) {
   size_t bytes = 0;
   for (size_t i = first_new_item; i < batch.items.size(); ++i) {
@@ -162,7 +170,7 @@ void Appender::AddBatch(FrameBuilder& frame, const Entry& entry, Durable* durabl
   durable->last_offset = *end_offset - 1;
   if (entry.record_bytes == 0) return;
 
-  uint64_t item_bytes = 0;
+  uint64_t item_bytes = entry.trace_field.size();
   for (size_t i = entry.first_new_item; i < batch.items.size(); ++i) {
     item_bytes += batch.items[i].bytes.size();
   }
@@ -172,7 +180,8 @@ void Appender::AddBatch(FrameBuilder& frame, const Entry& entry, Durable* durabl
     const event::Item& item = batch.items[i];
     durable->ordinals[i] = ++(*heads)[item.lane];
     frame.AddItem(static_cast<uint32_t>(item.sequence - batch.first_sequence), item.lane,
-                  durable->ordinals[i], item.bytes);
+                  durable->ordinals[i], item.bytes,
+                  i == entry.first_new_item ? entry.trace_field : absl::string_view());
     ++*end_offset;
   }
   durable->last_offset = *end_offset - 1;

@@ -33,6 +33,7 @@ struct Entry {
   std::shared_ptr<const event::Batch> batch;
   size_t first_new_item = 0;  // Those before it are held already.
   size_t record_bytes = 0;    // In a frame; 0: nothing of it is to be written.
+  std::string trace_field;    // To stand behind its first event, part of those; empty: none.
 };
 
 // Not thread-safe.
@@ -42,7 +43,11 @@ class Appender {
   Appender(const Recovered& recovered, RecoveredTail tail, size_t producers_max, disk::Disk& disk,
            base::Clock& clock, metrics::Metrics& metrics);
 
-  // The bytes that `batch` would take in a frame, beginning with item `first_new_item`.
+  // What is to stand behind item `first_new_item` of `batch`: empty, or a trace field.
+  static std::string TraceFieldFor(const event::Batch& batch, size_t first_new_item);
+
+  // The bytes that `batch` would take in a frame, beginning with item `first_new_item`, without a
+  // trace field.
   static size_t RecordBytes(const event::Batch& batch, size_t first_new_item);
 
   // Whether a frame with so many bytes of batch records fits into the segment. False without one.

@@ -13,6 +13,7 @@
 
 #include "server/base/check.h"
 #include "server/event/kind.h"
+#include "server/event/wire.h"
 
 namespace holdfast::journal {
 namespace {
@@ -26,6 +27,8 @@ constexpr size_t kLaneBytes = 10;
 constexpr size_t kProducerBytes = 32;
 constexpr size_t kBatchHeaderBytes = 44;
 constexpr size_t kItemHeaderBytes = 18;
+// Tag and length of the trace field on the wire: length-delimited, a byte each.
+constexpr char kTraceFieldBegin[] = {kTraceFieldNumber << 3 | 2, kTraceFieldBytes - 2};
 
 static_assert(event::kLaneCount <= 64, "the frame header has a bit for each lane");
 
@@ -186,6 +189,30 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes, uint64_t 
   return header;
 }
 
+std::string EncodeTraceField(const event::Trace& trace) {
+  std::string field(kTraceFieldBegin, sizeof(kTraceFieldBegin));
+  Append(&field, trace.id);
+  field.append(trace.parent.begin(), trace.parent.end());
+  Append(&field, trace.flags);
+  HOLDFAST_CHECK(field.size() == kTraceFieldBytes);
+  return field;
+}
+
+absl::string_view TraceFieldOf(absl::string_view event_bytes) {
+  if (event_bytes.size() < kTraceFieldBytes) return {};
+  const absl::string_view end = event_bytes.substr(event_bytes.size() - kTraceFieldBytes);
+  if (end[0] != kTraceFieldBegin[0] || end[1] != kTraceFieldBegin[1]) return {};
+  // It may as well be the end of a text: only the fields before it tell.
+  event::WireReader reader(event_bytes);
+  event::WireField field;
+  bool is_field = false;
+  while (reader.Next(&field)) {
+    is_field = field.is_bytes && field.whole.data() == end.data() &&
+               field.whole.size() == kTraceFieldBytes;
+  }
+  return reader.ok() && is_field ? end : absl::string_view();
+}
+
 FrameBuilder::FrameBuilder(disk::Buffer* buffer) : buffer_(*buffer), begin_(buffer->size()) {
   HOLDFAST_CHECK(begin_ % kBlockBytes == 0);
   buffer_.resize(begin_ + kFrameHeaderBytes);
@@ -225,14 +252,15 @@ void FrameBuilder::BeginBatch(const event::Id& producer, uint64_t first_sequence
 }
 
 void FrameBuilder::AddItem(uint32_t sequence_delta, event::Lane lane, uint64_t ordinal,
-                           absl::string_view bytes) {
+                           absl::string_view bytes, absl::string_view trace_field) {
   char header[kItemHeaderBytes];
   Store(header, sequence_delta);
   Store(header + 4, lane);
   Store(header + 6, ordinal);
-  Store(header + 14, static_cast<uint32_t>(bytes.size()));
+  Store(header + 14, static_cast<uint32_t>(bytes.size() + trace_field.size()));
   buffer_.append(header, sizeof(header));
   Append(&buffer_, bytes);
+  if (!trace_field.empty()) Append(&buffer_, trace_field);
 }
 
 void FrameBuilder::AddPayload(absl::string_view payload) { Append(&buffer_, payload); }
@@ -348,9 +376,21 @@ bool BatchCursor::Next(Item* item) {
   item->lane = bytes_.U16();
   item->ordinal = bytes_.U64();
   item->bytes = bytes_.Take(bytes_.U32());
+  if (std::exchange(at_first_, false)) TakeTrace(&item->bytes);
   well_formed_ = bytes_.ok() && item->lane < event::kLaneCount && item->ordinal != 0 &&
                  item->ordinal <= kNumberMax;
   return well_formed_;
+}
+
+void BatchCursor::TakeTrace(absl::string_view* event_bytes) {
+  trace_field_ = TraceFieldOf(*event_bytes);
+  if (trace_field_.empty()) return;
+  event_bytes->remove_suffix(kTraceFieldBytes);
+  ByteCursor in(trace_field_.substr(sizeof(kTraceFieldBegin)));
+  trace_.id = in.TakeId();
+  const absl::string_view parent = in.Take(trace_.parent.size());
+  std::memcpy(trace_.parent.data(), parent.data(), parent.size());
+  trace_.flags = in.U8();
 }
 
 }  // namespace holdfast::journal

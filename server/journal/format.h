@@ -14,6 +14,7 @@
 
 #include "server/disk/buffer.h"
 #include "server/event/event_id.h"
+#include "server/event/trace.h"
 #include "server/journal/journal.h"
 
 namespace holdfast::journal {
@@ -90,6 +91,17 @@ struct FrameHeader {
 // header of a frame made for this place. Its salt is for the caller to compare.
 absl::StatusOr<FrameHeader> DecodeFrameHeader(absl::string_view bytes, uint64_t position);
 
+// A field of a v1::Event that no event has, and that a journal puts behind the bytes of the first
+// event of a batch: the trace of the call that brought it. Whoever does not know it takes it for a
+// field of a later contract and passes over it.
+inline constexpr int kTraceFieldNumber = 15;
+inline constexpr size_t kTraceFieldBytes = 2 + 16 + 8 + 1;
+
+// The field for `trace`, set or not.
+std::string EncodeTraceField(const event::Trace& trace);
+// The field that `event_bytes` end in; empty if they do not.
+absl::string_view TraceFieldOf(absl::string_view event_bytes);
+
 // Builds one frame at the end of a buffer of whole blocks: the records in order, then Finish.
 class FrameBuilder {
  public:
@@ -101,8 +113,9 @@ class FrameBuilder {
   // REQUIRES: exactly `item_count` calls of AddItem with `item_bytes` bytes in all follow.
   void BeginBatch(const event::Id& producer, uint64_t first_sequence, uint64_t last_sequence,
                   absl::Time accepted_at, uint32_t item_count, uint64_t item_bytes);
-  void AddItem(uint32_t sequence_delta, event::Lane lane, uint64_t ordinal,
-               absl::string_view bytes);
+  // `trace_field`: may be given with the first item of a batch, and must be if `bytes` end in one.
+  void AddItem(uint32_t sequence_delta, event::Lane lane, uint64_t ordinal, absl::string_view bytes,
+               absl::string_view trace_field = {});
   // The records of another frame as they are.
   void AddPayload(absl::string_view payload);
 
@@ -174,7 +187,7 @@ class BatchCursor {
     uint64_t sequence = 0;
     event::Lane lane = 0;
     uint64_t ordinal = 0;
-    absl::string_view bytes;
+    absl::string_view bytes;  // Without the trace field.
   };
 
   explicit BatchCursor(absl::string_view body = {});
@@ -185,16 +198,24 @@ class BatchCursor {
   uint64_t first_sequence() const { return first_sequence_; }
   uint64_t last_sequence() const { return last_sequence_; }
   absl::Time accepted_at() const { return accepted_at_; }
+  // Of the call that brought the batch, and the field that says so: known after the first Next.
+  const event::Trace& trace() const { return trace_; }
+  absl::string_view trace_field() const { return trace_field_; }
   uint32_t items_left() const { return items_left_; }
   bool well_formed() const { return well_formed_; }
 
  private:
+  void TakeTrace(absl::string_view* event_bytes);
+
   ByteCursor bytes_;
   event::Id producer_;
   uint64_t first_sequence_ = 0;
   uint64_t last_sequence_ = 0;
   absl::Time accepted_at_;
+  event::Trace trace_;
+  absl::string_view trace_field_;
   uint32_t items_left_ = 0;
+  bool at_first_ = true;
   bool well_formed_ = true;
 };
 

@@ -169,6 +169,13 @@ absl::Status DiskJournal::Admit(const event::Batch& batch, Entry* entry) {
         absl::StrCat("the batch takes ", entry->record_bytes, " bytes in the journal, at most ",
                      RecordBytesMax(options_), " are allowed; send smaller batches"));
   }
+  // A trace makes no batch too large.
+  entry->trace_field = Appender::TraceFieldFor(batch, entry->first_new_item);
+  entry->record_bytes += entry->trace_field.size();
+  if (entry->record_bytes > RecordBytesMax(options_)) {
+    entry->record_bytes -= entry->trace_field.size();
+    entry->trace_field.clear();
+  }
   if (keeper_.full()) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the journal is full: ", catalog_.UnreleasedBytes(), " of ",

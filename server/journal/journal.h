@@ -195,6 +195,7 @@ class Reader {
     event::Id producer;
     uint64_t sequence = 0;
     absl::Time accepted_at;
+    event::Trace trace;       // Of the call that brought it, if it belonged to one.
     absl::string_view bytes;  // Valid until the next call.
   };
 

@@ -101,6 +101,7 @@ void LaneReader::Take(const BatchCursor::Item& item, uint64_t offset) {
                     .producer = batch_.producer(),
                     .sequence = item.sequence,
                     .accepted_at = batch_.accepted_at(),
+                    .trace = batch_.trace(),
                     .bytes = {}});
   last_ordinal_ = item.ordinal;
   read_through_ = std::max(read_through_, offset);

@@ -154,7 +154,7 @@ absl::Status Connection::SetUp() {
 absl::Status Connection::Begin() {
   HOLDFAST_CHECK(!in_transaction_);
   Call call(*this, "transaction", "BEGIN", 0);
-  absl::Status status = Send(call, "BEGIN");
+  absl::Status status = SendCommented(call, "BEGIN");
   in_transaction_ = status.ok();
   return status;
 }
@@ -164,7 +164,7 @@ absl::Status Connection::Commit() {
   Call call(*this, "transaction", "COMMIT", 0);
   call.committing = true;
   call.ends_transaction = true;
-  absl::Status status = Send(call, "COMMIT");
+  absl::Status status = SendCommented(call, "COMMIT");
   if (status.ok()) in_transaction_ = false;
   return status;
 }
@@ -259,6 +259,12 @@ absl::Status Connection::KillConnection(uint64_t connection_id) {
 absl::Status Connection::Send(Call& call, absl::string_view sql) {
   if (mysql_real_query(link_, sql.data(), sql.size()) != 0) return FinishWithLastError(call);
   return Finish(call, nullptr);
+}
+
+absl::Status Connection::SendCommented(Call& call, absl::string_view verb) {
+  if (comment_.empty()) return Send(call, verb);
+  sql_ = absl::StrCat(verb, " ", comment_);
+  return Send(call, sql_);
 }
 
 // A Galera node that gives way to another's transaction may roll this one back in the middle of a

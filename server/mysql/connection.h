@@ -49,6 +49,9 @@ class Connection final : public Session {
   absl::Status SetUp();
 
   absl::Status Begin() override;
+  void SetComment(absl::string_view comment) override {
+    comment_.assign(comment.data(), comment.size());
+  }
   absl::Status Commit() override;
   absl::Status Rollback() override;
   absl::StatusOr<uint64_t> Execute(const Statement& statement, const Rows& rows, size_t first,
@@ -95,6 +98,7 @@ class Connection final : public Session {
   // Sends `sql_`, or `sql`. The calls' ends: `Finish` counts, logs what was slow, and makes the
   // status.
   absl::Status Send(Call& call, absl::string_view sql);
+  absl::Status SendCommented(Call& call, absl::string_view verb);
   absl::StatusOr<std::vector<ResultRow>> Read(Call& call);
   absl::Status Finish(const Call& call, const DatabaseError* error);
   absl::Status FinishWithLastError(const Call& call);
@@ -114,6 +118,7 @@ class Connection final : public Session {
   bool is_lost_ = false;
   bool is_read_only_ = false;
   bool met_its_limit_ = false;
+  std::string comment_;
   std::string sql_;  // Reused from call to call.
 };
 

@@ -56,6 +56,11 @@ class Session {
 
   virtual absl::Status Begin() = 0;
 
+  // What stands behind the texts of BEGIN and COMMIT from here on: an SQL comment from the room
+  // `statement`, or nothing. Prepared statements never carry it: one that differs from batch to
+  // batch would be another statement each time.
+  virtual void SetComment(absl::string_view /*comment*/) {}
+
   // On failure the outcome is unknown if the error's verdict is kUnknown; otherwise nothing was
   // committed.
   virtual absl::Status Commit() = 0;

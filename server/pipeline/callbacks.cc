@@ -58,6 +58,7 @@ void PipelineImpl::Distribute(const journal::Durable& durable, Arrivals* arrival
   std::array<bool, event::kLaneCount> hot{};
   std::shared_ptr<const event::Batch> owner;
   bool room = true;
+  const event::Trace* const trace = batch.trace.is_set() ? &batch.trace : nullptr;
   for (size_t i = durable.first_new_item; i < batch.items.size(); ++i) {
     const event::Item& item = batch.items[i];
     std::unique_ptr<Arrival>& arrival = (*arrivals)[item.lane];
@@ -83,6 +84,7 @@ void PipelineImpl::Distribute(const journal::Durable& durable, Arrivals* arrival
     accepted.sequence = item.sequence;
     accepted.accepted_at = batch.accepted_at;
     accepted.bytes = item.bytes;
+    accepted.trace = trace;
     accepted.owner = owner;
     arrival->events.push_back(std::move(accepted));
   }

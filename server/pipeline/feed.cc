@@ -256,6 +256,7 @@ void Feed::Parse(const std::vector<journal::Reader::Record>& records, Read* read
     event.producer = record.producer;
     event.sequence = record.sequence;
     event.accepted_at = record.accepted_at;
+    if (record.trace.is_set()) event.trace = batch->AddTrace(record.trace);
     events.push_back(std::move(event));
   }
   const std::shared_ptr<const event::Batch> owner = memory_.Hold(std::move(batch));
@@ -294,9 +295,10 @@ void Feed::Take(Read read, uint64_t wanted, uint64_t head_offset) {
 
 void Feed::GiveUp(std::vector<event::Accepted>* cut) {
   auto batch = std::make_shared<event::Batch>();
-  for (const event::Accepted& event : *cut) {
+  for (event::Accepted& event : *cut) {
     // It was read from these very bytes.
     HOLDFAST_CHECK(batch->Add(event.sequence, lane_, event.bytes).ok());
+    if (event.trace != nullptr) event.trace = batch->AddTrace(*event.trace);
   }
   const std::shared_ptr<const event::Batch> owner = memory_.Hold(std::move(batch));
   for (size_t i = 0; i < cut->size(); ++i) {

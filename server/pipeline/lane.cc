@@ -40,6 +40,7 @@ Lane::Lane(event::Lane number, const PipelineOptions& options, std::unique_ptr<S
     : number_(number),
       name_(event::LaneName(number)),
       writer_id_(options.writer.writer_id),
+      slow_batch_(options.slow_batch),
       clock_(clock),
       stopped_gauge_(metrics.LaneStopped(name_)),
       listener_(listener),
@@ -162,6 +163,7 @@ Lane::Then Lane::DeliverCut() {
       if (!FailAndWait(written.status(), "lane cannot write its events")) return Then::kEnd;
       continue;
     }
+    if (written->kind == writer::Written::Kind::kCommitted) LogBatch(*written);
     Succeed();
     const Then then = Follow(*written);
     if (then != Then::kGoOn) return then;
@@ -350,20 +352,6 @@ bool Lane::FailAndWait(const absl::Status& failure, absl::string_view what) {
   clock_.AwaitWithTimeout(mu_, absl::Condition(this, &Lane::Interrupted), wait);
   hurry_ = false;
   return !stopping_;
-}
-
-void Lane::Log(Verdict verdict, const absl::Status& failure, absl::string_view what) {
-  if (logged_ == verdict) return;
-  logged_ = verdict;
-  // Only the message: what else the status carries may repeat values.
-  const std::initializer_list<base::LogField> fields = {
-      {"lane", name_}, {"verdict", flow::VerdictName(verdict)}, {"error", failure.message()}};
-  const std::string sentence = absl::StrCat(what, "; its events wait in the journal");
-  if (verdict == Verdict::kOutage) {
-    base::LogError(sentence, fields);
-  } else {
-    base::LogWarning(sentence, fields);
-  }
 }
 
 void Lane::Succeed() {

@@ -106,6 +106,7 @@ class Lane final {
   void Fence();
   bool FailAndWait(const absl::Status& failure, absl::string_view what);
   void Log(flow::Verdict verdict, const absl::Status& failure, absl::string_view what);
+  void LogBatch(const writer::Written& written);
   void Succeed();
   void Enter(LaneState state, std::string reason);
   void TellSettled(Settled settled);
@@ -116,6 +117,7 @@ class Lane final {
   const event::Lane number_;
   const std::string name_;
   const std::string writer_id_;
+  const absl::Duration slow_batch_;
   base::Clock& clock_;
   metrics::Gauge& stopped_gauge_;
   LaneListener* const listener_;

@@ -51,6 +51,9 @@ struct PipelineOptions {
   // gone from the journal when it is noticed.
   absl::Duration look_every = absl::Seconds(30);
 
+  // A transaction of events that takes longer is logged as slow.
+  absl::Duration slow_batch = absl::Seconds(1);
+
   flow::RetryOptions retry;
   writer::WriterOptions writer;
 

@@ -12,6 +12,7 @@
 #include "server/event/kind.h"
 #include "server/mysql/errors.h"
 #include "server/statement/lane_position.h"
+#include "server/statement/trace_comment.h"
 #include "server/writer/attempt.h"
 #include "server/writer/bring_in.h"
 #include "server/writer/transaction.h"
@@ -52,6 +53,17 @@ double Raise(uint64_t* counted, uint64_t now) {
 }
 
 }  // namespace
+
+event::TraceSet TracesOf(absl::Span<const event::Accepted> events) {
+  event::TraceSet traces;
+  const event::Trace* last = nullptr;
+  for (const event::Accepted& event : events) {
+    if (event.trace == last) continue;
+    last = event.trace;
+    if (last != nullptr) traces.Add(*last);
+  }
+  return traces;
+}
 
 absl::Status WriterOptions::Validate() const {
   if (writer_id.empty() || writer_id.size() > kWriterIdBytesMax) {
@@ -209,11 +221,12 @@ absl::StatusOr<Written> LaneWriter::WriteOnce(absl::Span<const event::Accepted> 
   const absl::Time started_at = clock_.Steady();
   const LaneRow from = ToRow(*seat_, options_.journal_id);
   Attempt attempt(options_, lane_, from, events, condemned, clock_.Now());
+  const std::string comment = statement::TraceComment(TracesOf(events));
   absl::StatusOr<Written> written;
   {
     HOLDFAST_ASSIGN_OR_RETURN(
         const std::unique_ptr<Transaction> transaction,
-        Transaction::Begin(sessions_, clock_.Steady() + options_.rent_timeout));
+        Transaction::Begin(sessions_, clock_.Steady() + options_.rent_timeout, comment));
     absl::Status run = attempt.Run(*transaction, may_commit);
     // That condemns no event: once the quarantine takes it, its own table may take it, too.
     if (attempt.quarantine_rejects() && events.size() == 1) run = NowhereToPut(run);

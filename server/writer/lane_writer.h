@@ -26,6 +26,7 @@
 
 #include "server/base/clock.h"
 #include "server/event/batch.h"
+#include "server/event/trace.h"
 #include "server/metrics/metrics.h"
 #include "server/mysql/session.h"
 
@@ -81,6 +82,9 @@ struct Rejection {
   std::string column;         // Where known.
   std::string reason;         // Without values.
 };
+
+// The traces of the calls that brought `events`.
+event::TraceSet TracesOf(absl::Span<const event::Accepted> events);
 
 // What an attempt came to when it did not fail.
 struct Written {

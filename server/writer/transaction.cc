@@ -16,8 +16,10 @@ namespace holdfast::writer {
 using flow::Verdict;
 
 absl::StatusOr<std::unique_ptr<Transaction>> Transaction::Begin(mysql::SessionSource& sessions,
-                                                                absl::Time deadline) {
+                                                                absl::Time deadline,
+                                                                absl::string_view comment) {
   HOLDFAST_ASSIGN_OR_RETURN(mysql::Rented session, sessions.Rent(deadline));
+  session->SetComment(comment);
   if (absl::Status begun = session->Begin(); !begun.ok()) {
     session.Condemn();
     return begun;

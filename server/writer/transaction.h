@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 #include "server/mysql/session.h"
@@ -21,10 +22,11 @@ namespace holdfast::writer {
 // Not thread-safe.
 class Transaction final {
  public:
-  // Rents a session and begins. Errors of Rent are returned as they are. `sessions` must outlive
-  // it.
+  // Rents a session and begins; `comment` as in mysql::Session. Errors of Rent are returned as they
+  // are. `sessions` must outlive it.
   static absl::StatusOr<std::unique_ptr<Transaction>> Begin(mysql::SessionSource& sessions,
-                                                            absl::Time deadline);
+                                                            absl::Time deadline,
+                                                            absl::string_view comment = {});
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();

@@ -95,6 +95,7 @@ class Interceptor::Wire final : public mysql::Session {
       : interceptor_(interceptor), inner_(std::move(inner)) {}
 
   absl::Status Begin() override { return inner_->Begin(); }
+  void SetComment(absl::string_view comment) override { inner_->SetComment(comment); }
   absl::Status Commit() override {
     const CommitLoss loss = std::exchange(interceptor_.loss_, CommitLoss::kNone);
     if (loss == CommitLoss::kBefore) return Lost();

@@ -25,6 +25,7 @@ using flow::Verdict;
 using test::MariaDbServer;
 using test::StatusIs;
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -536,6 +537,46 @@ TEST_P(SessionTest, AStatementThatTakesTooLongEndsOnTheServerToo) {
   ASSERT_FALSE(slow.ok());
   EXPECT_EQ(VerdictOf(slow.status()), Verdict::kRetry);
   EXPECT_FALSE(session_->is_lost());
+}
+
+// Statements that fail are slow, too, and their errors carry values.
+TEST_P(SessionTest, ASlowStatementIsLoggedByItsShapeAndNeverByItsValues) {
+  options_.slow_statement = absl::Milliseconds(1);
+  session_ = Open(options_);
+  Create("id INT PRIMARY KEY, name VARCHAR(40) UNIQUE");
+  ASSERT_OK(
+      session_->Run("CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW "
+                    "SET @slept = SLEEP(0.02)"));
+  const std::string canary = "canary-3e9a51";
+  Statement insert =
+      Plain("INSERT INTO t (id, name) VALUES ", {ColumnType::kInt64, ColumnType::kText});
+  insert.multi_row = true;
+  testing::internal::CaptureStderr();
+  EXPECT_OK(All(*session_, insert, Rows{2, {int64_t{1}, canary, int64_t{2}, "other"}}));
+  const absl::Status twice =
+      All(*session_, insert, Rows{2, {int64_t{3}, canary, int64_t{4}, "another"}}).status();
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(NumberOf(twice), 1062u);
+  EXPECT_THAT(log, ContainsRegex("warning slow statement table=t "
+                                 "shape=\"INSERT INTO t .id, name. VALUES \" rows=2 took=[^ ]+ "
+                                 "error_number=0\n"));
+  EXPECT_THAT(log, HasSubstr("error_number=1062"));
+  EXPECT_THAT(log, Not(HasSubstr(canary)));
+}
+
+TEST_P(SessionTest, ACommentStandsOnBeginAndCommitUntilItIsTakenBack) {
+  CreateCounters();
+  const std::string comment =
+      "/*traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/";
+  session_->SetComment(comment);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK(session_->Begin());
+    EXPECT_TRUE(session_->in_transaction());
+    EXPECT_OK(session_->Execute(Increment(), Id(1), 0, 1));
+    ASSERT_OK(session_->Commit());
+    session_->SetComment("");
+  }
+  EXPECT_EQ(One("SELECT n FROM t WHERE id = 1"), "2");
 }
 
 TEST_P(SessionTest, AnUnknownDatabaseAndAnUnknownAccountSayWhatToDo) {

@@ -67,7 +67,8 @@ def rate_limit(identifier="user:1", second=0, **fields):
 class Stream:
     """One open stream. Answers are collected by a thread; the wait_... methods wait for them."""
 
-    def __init__(self, channel, producer=None, ack_level=ingest_pb2.ACK_LEVEL_COMMITTED):
+    def __init__(self, channel, producer=None, ack_level=ingest_pb2.ACK_LEVEL_COMMITTED,
+                 metadata=None):
         self.producer = producer or str(uuid.uuid4())
         self.journaled = 0
         self.committed = 0
@@ -77,7 +78,7 @@ class Stream:
         self._changed = threading.Condition()
         self._requests = queue.SimpleQueue()
         self._call = ingest_pb2_grpc.IngestServiceStub(channel).Stream(
-            iter(self._requests.get, None), wait_for_ready=True, timeout=600)
+            iter(self._requests.get, None), wait_for_ready=True, timeout=600, metadata=metadata)
         self._requests.put(ingest_pb2.StreamRequest(
             hello=ingest_pb2.Hello(producer_id=self.producer, ack_level=ack_level)))
         self._reader = threading.Thread(target=self._read, daemon=True)

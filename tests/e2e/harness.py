@@ -145,6 +145,7 @@ class Database:
         self.folder = pathlib.Path(folder) / "mariadb"
         self.socket = self.folder / "s"
         self.process = None
+        self.options = []  # More of the server's own, from its next start on.
         shutil.copytree(_template(), self.folder / "data")
 
     def start(self):
@@ -157,7 +158,8 @@ class Database:
                      f"--tmpdir={self.folder}", f"--socket={self.socket}",
                      f"--pid-file={self.folder}/pid",
                      "--skip-networking", "--innodb-buffer-pool-size=256M",
-                     "--innodb-log-file-size=96M", "--max-connections=100"]
+                     "--innodb-log-file-size=96M", "--max-connections=100",
+                     *self.options]
         if os.geteuid() == 0:
             arguments.append("--user=root")
         with open(self.folder / "log", "ab") as log:
@@ -256,6 +258,7 @@ class Daemon:
             "HOLDFAST_ADMIN_LISTEN": f"127.0.0.1:{self.port}",
             "HOLDFAST_JOURNAL_DIR": str(self.folder / "journal"),
             "LOG_LEVEL": "info",
+            "HOLDFAST_LOG_FORMAT": "text",  # Also where the tests run in a pod.
         }
         self.settings.update({key: str(value) for key, value in settings.items()})
 

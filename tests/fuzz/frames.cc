@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/base/check.h"
@@ -100,11 +101,13 @@ class PayloadWriter {
     }
     well_formed_ &= batch.well_formed();
     if (!well_formed_) return;
+    item_bytes += batch.trace_field().size();
     frame_.BeginBatch(batch.producer(), batch.first_sequence(), batch.last_sequence(),
                       batch.accepted_at(), static_cast<uint32_t>(items.size()), item_bytes);
+    absl::string_view trace_field = batch.trace_field();
     for (const BatchCursor::Item& one : items) {
       frame_.AddItem(static_cast<uint32_t>(one.sequence - batch.first_sequence()), one.lane,
-                     one.ordinal, one.bytes);
+                     one.ordinal, one.bytes, std::exchange(trace_field, absl::string_view()));
     }
   }
 

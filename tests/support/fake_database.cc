@@ -80,6 +80,11 @@ class FakeDatabase::FakeSession final : public mysql::Session {
     return database_.server_time_;
   }
 
+  void SetComment(absl::string_view comment) override {
+    absl::MutexLock lock(&database_.mu_);
+    database_.comment_ = std::string(comment);
+  }
+
   absl::Status Begin() override {
     return database_.Do(Call(FakeCall::Kind::kBegin), false, [this](Link& link) {
       database_.mu_.AssertHeld();
@@ -388,6 +393,11 @@ size_t FakeDatabase::Count(absl::string_view table) const { return Read(table, {
 bool FakeDatabase::Has(absl::string_view table, absl::string_view key) const {
   absl::MutexLock lock(&mu_);
   return engine_.HasCommitted(table, {std::string(key)});
+}
+
+std::string FakeDatabase::comment() const {
+  absl::MutexLock lock(&mu_);
+  return comment_;
 }
 
 uint64_t FakeDatabase::calls() const {

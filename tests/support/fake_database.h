@@ -107,6 +107,9 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
   // Statements on `table` that were tried.
   uint64_t statements(absl::string_view table) const;
 
+  // The comment of the last transaction that was begun.
+  std::string comment() const;
+
   // For what the rest does not offer: changing columns' limits, dropping tables, editing rows.
   FakeEngine& engine() ABSL_NO_THREAD_SAFETY_ANALYSIS { return engine_; }
 
@@ -134,6 +137,7 @@ class FakeDatabase final : public mysql::SessionSource, private mysql::Rented::H
   std::vector<std::unique_ptr<mysql::Session>> idle_ ABSL_GUARDED_BY(mu_);
   std::function<FakeFault(const FakeCall&)> faults_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, uint64_t> statements_ ABSL_GUARDED_BY(mu_);
+  std::string comment_ ABSL_GUARDED_BY(mu_);
   uint64_t last_session_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t last_call_ ABSL_GUARDED_BY(mu_) = 0;
   size_t rented_ ABSL_GUARDED_BY(mu_) = 0;

@@ -12,10 +12,15 @@ using test::StatusIs;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::Not;
 
 class LogTest : public ::testing::Test {
  protected:
-  ~LogTest() override { SetLogLevel(LogLevel::kInfo); }
+  ~LogTest() override {
+    SetLogLevel(LogLevel::kInfo);
+    SetLogFormat(LogFormat::kText);
+    SayWhatWasHeldBack(/*all=*/true);
+  }
 
   static std::string Captured(absl::string_view sentence,
                               std::initializer_list<LogField> fields = {}) {
@@ -70,6 +75,80 @@ TEST_F(LogTest, WhatIsBelowTheLevelIsDropped) {
   LogError("error");
   const std::string lines = testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+}
+
+TEST_F(LogTest, AsJsonAnEventIsOneObjectOnOneLine) {
+  SetLogFormat(LogFormat::kJson);
+  EXPECT_THAT(Captured("journal is nearly full", {{"used_bytes", 7}}),
+              MatchesRegex("\\{\"time\":\"....-..-..T..:..:..\\.......Z\",\"level\":\"warning\","
+                           "\"msg\":\"journal is nearly full\",\"used_bytes\":7\\}\n"));
+}
+
+TEST_F(LogTest, AsJsonNumbersAreNumbersAndDurationsAreSeconds) {
+  SetLogFormat(LogFormat::kJson);
+  const std::vector<std::string> words = {"a", "b"};
+  EXPECT_THAT(Captured("s", {{"large", 18446744073709551615u},
+                             {"negative", int64_t{-5}},
+                             {"zero", int64_t{0}},
+                             {"half", 0.5},
+                             {"hex", absl::Hex(7, absl::kZeroPad4)},
+                             {"letters", absl::Hex(0xab)},
+                             {"truth", true},
+                             {"digits", "42"},
+                             {"words", words},
+                             {"none", std::vector<std::string>()},
+                             {"took", absl::Milliseconds(1500)},
+                             {"never", absl::InfiniteDuration()},
+                             {"status", absl::NotFoundError("gone")}}),
+              EndsWith(R"("msg":"s","large":18446744073709551615,"negative":-5,"zero":0,)"
+                       R"("half":0.5,"hex":"0007","letters":"ab","truth":true,"digits":"42",)"
+                       R"("words":["a","b"],"none":[],"took_seconds":1.5,"never_seconds":null,)"
+                       R"("status":"NOT_FOUND: gone"})"
+                       "\n"));
+}
+
+TEST_F(LogTest, AsJsonNoValueBreaksOutOfItsString) {
+  SetLogFormat(LogFormat::kJson);
+  EXPECT_THAT(Captured("say \"hi\\\"", {{"v", "a\nb\x1b[0m\x7f"}}),
+              EndsWith(R"("msg":"say \"hi\\\"","v":"a\u000ab\u001b[0m\u007f"})"
+                       "\n"));
+  EXPECT_THAT(Captured("s", {{"v", "z\u00fcrich \u4e2d \U0001f600"}}),
+              EndsWith("\"v\":\"z\u00fcrich \u4e2d \U0001f600\"}\n"));
+  // What is no UTF-8: a lone continuation, a cut sequence, an overlong one, a surrogate.
+  EXPECT_THAT(Captured("s", {{"v", "\x80 \xe4\xb8 \xc0\xaf \xed\xa0\x80"}}),
+              EndsWith(R"("v":"\ufffd \ufffd\ufffd \ufffd\ufffd \ufffd\ufffd\ufffd"})"
+                       "\n"));
+  EXPECT_THAT(Captured("{} %s %v", {{"v", "%l {}"}}), EndsWith(R"("msg":"{} %s %v","v":"%l {}"})"
+                                                               "\n"));
+}
+
+TEST_F(LogTest, JsonIsForPodsAndTextForPeople) {
+  EXPECT_EQ(ChooseLogFormat(/*on_terminal=*/false, /*in_pod=*/true), LogFormat::kJson);
+  EXPECT_EQ(ChooseLogFormat(/*on_terminal=*/true, /*in_pod=*/true), LogFormat::kText);
+  EXPECT_EQ(ChooseLogFormat(/*on_terminal=*/false, /*in_pod=*/false), LogFormat::kText);
+  EXPECT_EQ(ChooseLogFormat(/*on_terminal=*/true, /*in_pod=*/false), LogFormat::kText);
+}
+
+TEST_F(LogTest, AFloodOfOneSentenceIsCutAndCounted) {
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 130; ++i) LogWarning("the same again", {{"number", i}});
+  LogWarning("another");
+  SayWhatWasHeldBack(/*all=*/true);
+  const std::string lines = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(lines, HasSubstr("number=99"));
+  EXPECT_THAT(lines, Not(HasSubstr("number=100")));
+  EXPECT_THAT(lines, HasSubstr("another"));
+  EXPECT_THAT(lines, EndsWith("warning lines were held back: too many within a minute said the "
+                              "same sentence=\"the same again\" lines=30\n"));
+}
+
+TEST_F(LogTest, WhoAsksForDebugLinesGetsAll) {
+  SetLogLevel(LogLevel::kDebug);
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 130; ++i) LogDebug("the same again");
+  const std::string lines = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 130);
+  EXPECT_TRUE(IsLogged(LogLevel::kDebug));
 }
 
 TEST_F(LogTest, LevelsHaveNames) {

@@ -75,6 +75,7 @@ TEST(ConfigTest, TheDefaultsAreThoseOfTheRooms) {
   const pipeline::PipelineOptions pipeline;
   EXPECT_EQ(config.pipeline.lanes_per_kind, pipeline.lanes_per_kind);
   EXPECT_EQ(config.pipeline.memory_bytes_max, pipeline.memory_bytes_max);
+  EXPECT_EQ(config.pipeline.slow_batch, pipeline.slow_batch);
   EXPECT_EQ(config.pipeline.writer.rows_max, pipeline.writer.rows_max);
   EXPECT_EQ(config.pipeline.writer.stats_utc_offset, pipeline.writer.stats_utc_offset);
   EXPECT_EQ(config.pipeline.writer.hash_api_keys, pipeline.writer.hash_api_keys);
@@ -282,6 +283,24 @@ TEST(ConfigTest, TheSeedsSwitchesMeanWhatTheyMeant) {
             base::LogLevel::kError);
   EXPECT_EQ(ReadConfig({}, {{"DB_POOL_TIMEOUT", "7"}})->config.pipeline.writer.rent_timeout,
             absl::Seconds(7));
+}
+
+TEST(ConfigTest, TheLogIsTextOrJsonOrWhatSuits) {
+  EXPECT_EQ(ReadConfig({}, {})->config.log_format, std::nullopt);
+  EXPECT_EQ(ReadConfig({}, {{"HOLDFAST_LOG_FORMAT", "auto"}})->config.log_format, std::nullopt);
+  EXPECT_EQ(ReadConfig({"--holdfast_log_format=json"}, {})->config.log_format,
+            base::LogFormat::kJson);
+  EXPECT_EQ(ReadConfig({}, {{"HOLDFAST_LOG_FORMAT", "text"}})->config.log_format,
+            base::LogFormat::kText);
+  EXPECT_THAT(ReadConfig({}, {{"HOLDFAST_LOG_FORMAT", "xml"}}),
+              StatusIs(kWrong, HasSubstr("HOLDFAST_LOG_FORMAT")));
+}
+
+TEST(ConfigTest, OneThresholdDecidesWhatIsSlow) {
+  const auto reading = ReadConfig({"--db_slow_statement=70ms"}, {});
+  ASSERT_OK(reading);
+  EXPECT_EQ(reading->config.database.slow_statement, absl::Milliseconds(70));
+  EXPECT_EQ(reading->config.pipeline.slow_batch, absl::Milliseconds(70));
 }
 
 TEST(ConfigTest, HelpAndVersionNeedNoConfiguration) {

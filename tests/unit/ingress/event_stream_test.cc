@@ -402,5 +402,20 @@ TEST_F(EventStreamTest, ManyStreamsThatComeAndGoDisturbNobody) {
   EXPECT_EQ(steady->Next().ack().journaled_through(), 7);
 }
 
+TEST_F(EventStreamTest, EveryBatchOfAStreamBelongsToItsTrace) {
+  const std::string text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  StartServer();
+  ClientStream stream(*stub_, text);
+  EXPECT_TRUE(stream.Send(HelloOf(kProducer)));
+  EXPECT_TRUE(stream.Next().has_welcome());
+  EXPECT_TRUE(stream.Send(Request(BatchOf(1, 1))));
+  EXPECT_TRUE(stream.Send(Request(BatchOf(2, 1))));
+  ASSERT_TRUE(Await([this] { return pipeline_.batches().size() == 2; }));
+  for (const auto& batch : pipeline_.batches()) {
+    EXPECT_EQ(event::FormatTraceparent(batch->trace), text);
+  }
+  stream.Cancel();
+}
+
 }  // namespace
 }  // namespace holdfast::ingress

@@ -68,7 +68,8 @@ inline std::vector<std::string> FieldsOf(const grpc::Status& status) {
 // One stream, as a client sees it; every wait ends after a while, and then the test fails.
 class ClientStream {
  public:
-  explicit ClientStream(v1::IngestService::Stub& stub) {
+  explicit ClientStream(v1::IngestService::Stub& stub, const std::string& traceparent = "") {
+    if (!traceparent.empty()) context_.AddMetadata("traceparent", traceparent);
     context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     stream_ = stub.Stream(&context_);
   }

@@ -20,13 +20,15 @@ class UnaryWriteTest : public IngressTest {
 
   std::future<Result> Write(v1::EventBatch batch, v1::AckLevel level = v1::ACK_LEVEL_UNSPECIFIED,
                             std::string producer = "",
-                            std::chrono::milliseconds timeout = std::chrono::seconds(60)) {
+                            std::chrono::milliseconds timeout = std::chrono::seconds(60),
+                            std::vector<std::string> traceparents = {}) {
     return std::async(std::launch::async, [=, this] {
       v1::WriteRequest request;
       request.set_producer_id(producer);
       request.set_wait_for(level);
       *request.mutable_batch() = batch;
       grpc::ClientContext context;
+      for (const std::string& text : traceparents) context.AddMetadata("traceparent", text);
       context.set_deadline(std::chrono::system_clock::now() + timeout);
       Result result;
       result.status = stub_->Write(&context, request, &result.response);
@@ -147,6 +149,26 @@ TEST_F(UnaryWriteTest, AFailureAfterTheBatchWasTakenIsTheCallsOwn) {
   receipt.status = absl::DataLossError("the disk failed");
   pipeline_.Answer(receipt);
   EXPECT_EQ(write.get().status.error_code(), grpc::StatusCode::DATA_LOSS);
+}
+
+TEST_F(UnaryWriteTest, TheBatchBelongsToTheTraceOfItsCall) {
+  const std::string text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const std::string other = "00-11111111111111111111111111111111-b7ad6b7169203331-01";
+  StartServer();
+  const auto trace_of = [this](std::vector<std::string> traceparents) {
+    const size_t before = pipeline_.batches().size();
+    auto write = Write(BatchOf(0, 1), v1::ACK_LEVEL_UNSPECIFIED, "", std::chrono::seconds(60),
+                       std::move(traceparents));
+    EXPECT_TRUE(Await([&] { return pipeline_.batches().size() > before; }));
+    pipeline_.Answer({});
+    // Whatever it says, nothing is refused for it.
+    EXPECT_TRUE(write.get().status.ok());
+    return pipeline_.batches().back()->trace;
+  };
+  EXPECT_FALSE(trace_of({}).is_set());
+  EXPECT_EQ(event::FormatTraceparent(trace_of({text})), text);
+  EXPECT_FALSE(trace_of({"00-'; DROP TABLE usage_records; --"}).is_set());
+  EXPECT_FALSE(trace_of({text, other}).is_set()) << "which one?";
 }
 
 }  // namespace

@@ -8,10 +8,14 @@
 #include <random>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 
+#include "server/event/validate.h"
+#include "server/event/view.h"
 #include "server/journal/segment.h"
+#include "tests/support/accepted_events.h"
 #include "tests/unit/journal/fixture.h"
 
 namespace holdfast::journal {
@@ -240,6 +244,63 @@ TEST(SegmentNameTest, OnlyNamesThatWeWouldWriteAreOurs) {
     EXPECT_EQ(ParseSegmentName(name), std::nullopt) << name;
   }
   EXPECT_EQ(ParseAnyName("000000000000002a.corrupt.1"), 42);
+}
+
+event::Trace ExampleTrace() {
+  return *event::ParseTraceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+}
+
+TEST(FormatTest, ATraceStandsBehindTheFirstEventAndIsTakenOffAgain) {
+  const std::string event = test::UsageOf("id").SerializeAsString();
+  const std::string field = EncodeTraceField(ExampleTrace());
+  EXPECT_EQ(field.size(), kTraceFieldBytes);
+  disk::Buffer buffer;
+  FrameBuilder frame(&buffer);
+  frame.BeginBatch(ExampleId(1), 1, 2, absl::UnixEpoch(), 2, 2 * event.size() + field.size());
+  frame.AddItem(0, 16, 1, event, field);
+  frame.AddItem(1, 32, 1, event);
+  const FrameHeader header = frame.Finish({.first_offset = 1});
+  RecordCursor records(absl::string_view(buffer).substr(kFrameHeaderBytes, header.payload_bytes));
+  ASSERT_TRUE(records.Next());
+  BatchCursor batch(records.body());
+  BatchCursor::Item item;
+  ASSERT_TRUE(batch.Next(&item));
+  EXPECT_EQ(item.bytes, event);
+  EXPECT_EQ(batch.trace(), ExampleTrace());
+  EXPECT_EQ(batch.trace_field(), field);
+  ASSERT_TRUE(batch.Next(&item));
+  EXPECT_EQ(item.bytes, event);
+  EXPECT_EQ(batch.trace(), ExampleTrace());
+  EXPECT_FALSE(batch.Next(&item));
+  EXPECT_TRUE(batch.well_formed());
+}
+
+// What a program of before traces makes of it: the event, whole.
+TEST(FormatTest, WhoDoesNotKnowTracesReadsTheEventAsItWasSent) {
+  const v1::Event sent = test::UsageOf("id");
+  const std::string bytes = sent.SerializeAsString() + EncodeTraceField(ExampleTrace());
+  event::EventView view;
+  ASSERT_TRUE(event::ReadView(bytes, &view));
+  EXPECT_EQ(view, event::EventView(sent));
+  v1::Event parsed;
+  ASSERT_FALSE(event::Decode(bytes, &parsed).has_value());
+  EXPECT_EQ(parsed.SerializeAsString(), sent.SerializeAsString());
+}
+
+TEST(FormatTest, TheEndOfATextIsNoTrace) {
+  const std::string field = EncodeTraceField(ExampleTrace());
+  // The last field of the event is a text, and ends as a trace field does.
+  v1::Event event = test::UsageOf("id");
+  event.clear_occurred_at();
+  event.mutable_message()->set_referral_json("{" + field);
+  const std::string bytes = event.SerializeAsString();
+  ASSERT_TRUE(absl::EndsWith(bytes, field));
+  EXPECT_EQ(TraceFieldOf(bytes), "");
+  EXPECT_EQ(TraceFieldOf(bytes + field), field);
+  EXPECT_EQ(TraceFieldOf(field), field);
+  EXPECT_EQ(TraceFieldOf(field.substr(1)), "");
+  EXPECT_EQ(TraceFieldOf("\xff" + field), "");
+  EXPECT_EQ(TraceFieldOf(""), "");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 
+#include "tests/support/accepted_events.h"
 #include "tests/unit/journal/fixture.h"
 
 namespace holdfast::journal {
@@ -179,6 +180,100 @@ TEST_F(ReaderTest, SegmentsWithoutTheLaneAreNotOpened) {
   const int opened = disk_.calls(ForgetfulDisk::Call::kOpen);
   EXPECT_THAT(ReadAll(*journal_, 32), SizeIs(1));
   EXPECT_EQ(disk_.calls(ForgetfulDisk::Call::kOpen) - opened, 1);
+}
+
+// A batch of one usage event in each of `lanes`.
+std::shared_ptr<event::Batch> RealBatch(uint64_t first_sequence,
+                                        const std::vector<event::Lane>& lanes,
+                                        absl::string_view suffix = "") {
+  auto batch = std::make_shared<event::Batch>();
+  batch->producer = ProducerId(1);
+  batch->first_sequence = first_sequence;
+  for (const event::Lane lane : lanes) {
+    const uint64_t sequence = first_sequence + batch->items.size();
+    std::string bytes = test::UsageOf(test::UuidOf(sequence)).SerializeAsString();
+    absl::StrAppend(&bytes, suffix);
+    EXPECT_OK(batch->Add(sequence, lane, bytes));
+  }
+  batch->last_sequence = first_sequence + lanes.size() - 1;
+  return batch;
+}
+
+std::vector<event::Trace> TracesOf(Journal& journal, event::Lane lane) {
+  std::vector<event::Trace> traces;
+  const std::unique_ptr<Reader> reader = journal.Read(lane, 0);
+  while (true) {
+    const auto records = reader->Next(64);
+    EXPECT_OK(records);
+    if (!records.ok() || records->empty()) return traces;
+    for (const Reader::Record& record : *records) {
+      EXPECT_EQ(record.bytes, test::UsageOf(test::UuidOf(record.sequence)).SerializeAsString());
+      traces.push_back(record.trace);
+    }
+  }
+}
+
+TEST_F(ReaderTest, EveryEventOfACallHasItsTraceInWhicheverLaneAndAfterARestart) {
+  const event::Trace none;
+  const event::Trace first =
+      *event::ParseTraceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  const event::Trace second =
+      *event::ParseTraceparent("00-11111111111111111111111111111111-2222222222222222-00");
+  Open();
+  const auto traced = RealBatch(1, {16, 17, 16});
+  traced->trace = first;
+  Hold(traced);
+  Hold(RealBatch(4, {16, 17}));
+  // What is held already is dropped: the trace stands behind the first that is new.
+  const auto resent = RealBatch(5, {17, 16, 17});
+  resent->trace = second;
+  Hold(resent);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(TracesOf(*journal_, 16), ElementsAre(first, first, none, second));
+    EXPECT_THAT(TracesOf(*journal_, 17), ElementsAre(first, none, second));
+    Open();
+  }
+  EXPECT_THAT(journal_->Status().corruptions, IsEmpty());
+}
+
+TEST_F(ReaderTest, AGatewayCannotPutATraceWhereTheJournalsStands) {
+  const std::string forged = EncodeTraceField(
+      *event::ParseTraceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+  Open();
+  Hold(RealBatch(1, {16}, forged));
+  const std::unique_ptr<Reader> reader = journal_->Read(16, 0);
+  const auto records = reader->Next(1000);
+  ASSERT_OK(records);
+  ASSERT_THAT(*records, SizeIs(1));
+  EXPECT_FALSE(records->front().trace.is_set());
+  EXPECT_EQ(records->front().bytes, test::UsageOf(test::UuidOf(1)).SerializeAsString() + forged);
+}
+
+// At the limit a batch is taken without its trace rather than refused.
+TEST_F(ReaderTest, ATraceMakesNoBatchTooLarge) {
+  Open();
+  size_t low = 1000;
+  size_t high = 2 * options_.segment_bytes;
+  uint64_t sequence = 1;
+  // The most bytes that are taken without a trace.
+  while (low + 1 < high) {
+    const size_t middle = (low + high) / 2;
+    const absl::Status taken = journal_->Append(MakeLargeBatch(2, sequence, 16, 1, middle));
+    const bool fits = taken.code() != absl::StatusCode::kInvalidArgument;
+    if (taken.ok()) ++sequence;
+    (fits ? low : high) = middle;
+  }
+  auto batch = std::make_shared<event::Batch>();
+  batch->producer = ProducerId(3);
+  batch->first_sequence = batch->last_sequence = 1;
+  v1::Event event = test::MessageOf("id");
+  event.mutable_message()->set_raw_json(std::string(low, 'x'));
+  event.mutable_message()->set_raw_json(std::string(2 * low - event.ByteSizeLong(), 'x'));
+  ASSERT_OK(batch->Add(1, 32, event.SerializeAsString()));
+  ASSERT_EQ(batch->items[0].bytes.size(), low);
+  batch->trace =
+      *event::ParseTraceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  EXPECT_NE(journal_->Append(batch).code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

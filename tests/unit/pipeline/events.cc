@@ -59,4 +59,26 @@ std::shared_ptr<const event::Batch> MakeBatch(const event::Id& producer, uint64_
   return std::move(read).value();
 }
 
+event::Trace TraceOf(uint8_t number) {
+  event::Trace trace;
+  trace.id.bytes[15] = number;
+  trace.parent[7] = 1;
+  return trace;
+}
+
+std::shared_ptr<const event::Batch> MakeTracedBatch(const event::Id& producer, uint64_t sequence,
+                                                    const event::Trace& trace) {
+  v1::EventBatch batch;
+  batch.set_first_sequence(sequence);
+  v1::Event& event = *batch.add_events();
+  event.mutable_occurred_at()->set_seconds(kOccurredAt);
+  event.mutable_usage()->set_event_id(EventText(producer, sequence));
+  event.mutable_usage()->set_api_key_id("key-0");
+  auto read = event::Batch::Read(batch.SerializeAsString(), producer, 1,
+                                 absl::FromUnixSeconds(kOccurredAt + 1));
+  HOLDFAST_CHECK(read.ok());
+  (*read)->trace = trace;
+  return std::move(read).value();
+}
+
 }  // namespace holdfast::test

@@ -20,6 +20,9 @@ inline constexpr event::Lane kMessageLane = event::MakeLane(event::Kind::kMessag
 // A producer for each number.
 event::Id ProducerId(uint8_t number);
 
+// A trace for each number.
+event::Trace TraceOf(uint8_t number);
+
 // What `TextOf` gives back for an event that the functions below made.
 std::string EventText(const event::Id& producer, uint64_t sequence);
 std::string TextOf(const v1::Event& event);
@@ -29,5 +32,8 @@ std::string TextOf(const v1::Event& event);
 std::shared_ptr<const event::Batch> MakeBatch(const event::Id& producer, uint64_t first_sequence,
                                               absl::string_view letters, size_t padding = 0,
                                               int lanes_per_kind = 1, int keys = 1);
+// One usage event of a call that belongs to `trace`.
+std::shared_ptr<const event::Batch> MakeTracedBatch(const event::Id& producer, uint64_t sequence,
+                                                    const event::Trace& trace);
 
 }  // namespace holdfast::test

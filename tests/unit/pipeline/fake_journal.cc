@@ -186,6 +186,7 @@ journal::Durable FakeJournal::MakeDurable(const std::shared_ptr<const event::Bat
     record.record.producer = batch->producer;
     record.record.sequence = item.sequence;
     record.record.accepted_at = batch->accepted_at;
+    record.record.trace = batch->trace;
     record.bytes = std::string(item.bytes);
     lane.push_back(std::move(record));
   }

@@ -140,8 +140,9 @@ class FakeLaneSink final : public pipeline::Sink {
       v1::Event parsed;
       HOLDFAST_CHECK(
           parsed.ParseFromArray(event.bytes.data(), static_cast<int>(event.bytes.size())));
-      table->rows.push_back(
-          {event.ordinal, event.offset, event.producer, event.sequence, TextOf(parsed)});
+      table->rows.push_back({event.ordinal, event.offset, event.producer, event.sequence,
+                             TextOf(parsed),
+                             event.trace == nullptr ? "" : event::FormatTraceId(*event.trace)});
     }
   }
 

@@ -23,7 +23,8 @@ class FakeDatabaseOfLanes final {
     uint64_t offset = 0;
     event::Id producer;
     uint64_t sequence = 0;
-    std::string text;  // As parsed: TextOf(event).
+    std::string text;      // As parsed: TextOf(event).
+    std::string trace_id;  // Empty: none.
   };
   // The ordinals that an attempt was made with.
   struct Attempt {

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "server/base/log.h"
 #include "server/pipeline/pipeline.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/pipeline/pipeline_fixture.h"
@@ -419,6 +420,89 @@ TEST_F(LanesTest, PendingEventsAndTheAgeOfTheOldestAreExported) {
     return metrics_.events_pending[kMessage]->Value() == 0 &&
            metrics_.oldest_pending_seconds[kMessage]->Value() == 0;
   }));
+}
+
+std::vector<std::string> TraceIds(const std::vector<test::FakeDatabaseOfLanes::Row>& rows) {
+  std::vector<std::string> ids;
+  for (const auto& row : rows) ids.push_back(row.trace_id);
+  return ids;
+}
+
+TEST_F(LanesTest, TracesGoWithTheirEventsFromMemoryThroughFailuresAndFromTheJournal) {
+  const std::string first = event::FormatTraceId(test::TraceOf(1));
+  const std::string second = event::FormatTraceId(test::TraceOf(2));
+  Start();
+  ASSERT_TRUE(AwaitSeats());
+  EXPECT_OK(pipeline_->Submit(test::MakeTracedBatch(kProducer, 1, test::TraceOf(1))));
+  EXPECT_TRUE(database_.AwaitPosition(kUsageLane, 1));
+  // Given up, and written from the lane's own share; the next ones are read from the journal.
+  database_.Fail(kUsageLane, Verdict::kOutage);
+  EXPECT_OK(pipeline_->Submit(test::MakeTracedBatch(kProducer, 2, test::TraceOf(2))));
+  EXPECT_TRUE(AwaitState(kUsageLane, LaneState::kStopped));
+  Submit(kProducer, 3, "u");
+  EXPECT_OK(pipeline_->Submit(test::MakeTracedBatch(kProducer, 4, test::TraceOf(1))));
+  database_.Heal(kUsageLane);
+  EXPECT_TRUE(database_.AwaitPosition(kUsageLane, 4));
+  EXPECT_THAT(TraceIds(database_.rows(kUsageLane)), ElementsAre(first, second, "", first));
+  EXPECT_GT(journal_.records_read(), 0u);
+}
+
+class BatchLogTest : public LanesTest {
+ protected:
+  ~BatchLogTest() override {
+    base::SetLogFormat(base::LogFormat::kText);
+    base::SetLogLevel(base::LogLevel::kInfo);
+  }
+
+  // What is logged while one event with a trace is written.
+  std::string Logged() {
+    testing::internal::CaptureStderr();
+    EXPECT_OK(pipeline_->Submit(test::MakeTracedBatch(kProducer, 1, test::TraceOf(7))));
+    EXPECT_TRUE(Drain());
+    pipeline_.reset();
+    return testing::internal::GetCapturedStderr();
+  }
+};
+
+TEST_F(BatchLogTest, ABatchIsLoggedForWhoDebugsWithItsTraces) {
+  base::SetLogLevel(base::LogLevel::kDebug);
+  base::SetLogFormat(base::LogFormat::kJson);
+  options_.slow_batch = absl::Hours(1);
+  Start();
+  EXPECT_THAT(Logged(), testing::ContainsRegex(
+                            R"("level":"debug","msg":"batch written","lane":"usage-0",)"
+                            R"("tables":."usage_records","usage_stats".,"rows":1,"quarantined":0,)"
+                            R"("attempt":1,"took_seconds":[0-9.e-]+,)"
+                            R"("traces":."00000000000000000000000000000007".})"));
+}
+
+TEST_F(BatchLogTest, ABatchThatGoesAsItShouldIsNotLoggedOtherwise) {
+  options_.slow_batch = absl::Hours(1);
+  Start();
+  EXPECT_THAT(Logged(), testing::Not(HasSubstr("batch")));
+}
+
+TEST_F(BatchLogTest, ABatchThatTookSeveralAttemptsIsSaidToHave) {
+  options_.slow_batch = absl::Hours(1);
+  Start();
+  database_.FailNext(kUsageLane, Verdict::kRetry, 2);
+  EXPECT_THAT(Logged(), testing::ContainsRegex(
+                            "info batch written lane=usage-0 tables=usage_records,usage_stats "
+                            "rows=1 quarantined=0 attempt=3 took=[^ ]+ "
+                            "traces=00000000000000000000000000000007"));
+}
+
+TEST_F(BatchLogTest, ABatchWithEventsThatGoToQuarantineIsSaidToHave) {
+  options_.slow_batch = absl::Hours(1);
+  database_.Reject(1);
+  Start();
+  EXPECT_THAT(Logged(), HasSubstr("rows=1 quarantined=1 attempt=1"));
+}
+
+TEST_F(BatchLogTest, ASlowBatchIsAWarning) {
+  options_.slow_batch = absl::ZeroDuration();
+  Start();
+  EXPECT_THAT(Logged(), HasSubstr("warning slow batch lane=usage-0"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "server/statement/housekeeping.h"
 #include "server/statement/lane_position.h"
 #include "server/statement/quarantine_replay.h"
+#include "server/statement/trace_comment.h"
 #include "tests/support/accepted_events.h"
 #include "tests/support/status_matchers.h"
 
@@ -136,6 +137,27 @@ TEST(TextsTest, AnswersThatDoNotFitAreErrors) {
   EXPECT_FALSE(ReadTime(row, 4).ok());
   EXPECT_FALSE(ReadTime(row, 9).ok());
   EXPECT_FALSE(ReadLane({"short", "1", "1", "1", "1", "1", "1"}).ok());
+}
+
+TEST(TextsTest, ACommentNamesTheFirstTracesAndCountsTheOthers) {
+  event::TraceSet traces;
+  EXPECT_EQ(TraceComment(traces), "");
+  event::Trace trace =
+      *event::ParseTraceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  traces.Add(trace);
+  EXPECT_EQ(TraceComment(traces),
+            "/*traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/");
+  for (uint8_t number = 1; number <= 6; ++number) {
+    trace.id.bytes[0] = number;
+    trace.flags = 0;
+    traces.Add(trace);
+  }
+  EXPECT_EQ(TraceComment(traces),
+            "/*traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',"
+            "traceparent_2='00-01f7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',"
+            "traceparent_3='00-02f7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',"
+            "traceparent_4='00-03f7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',"
+            "traces_more='3'*/");
 }
 
 }  // namespace

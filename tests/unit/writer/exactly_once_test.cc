@@ -392,5 +392,22 @@ TEST_F(ExactlyOnceTest, WithoutASessionTheErrorIsThatOfTheSource) {
   EXPECT_EQ(Requests(), 1u);
 }
 
+TEST_F(ExactlyOnceTest, ATransactionNamesTheTracesOfItsEventsAndOfNoOthers) {
+  const auto writer = OpenWriter(kUsageLane);
+  AddUsage(2);
+  std::vector<event::Accepted> events(events_.all().begin(), events_.all().end());
+  const event::Trace trace =
+      *event::ParseTraceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  events[1].trace = &trace;
+  database_.FailNext(FakeCall::Kind::kCommit, {1213, false, false});
+  EXPECT_FALSE(writer->Write(absl::MakeConstSpan(events)).ok());
+  ASSERT_OK(writer->Write(absl::MakeConstSpan(events)));
+  EXPECT_EQ(database_.comment(),
+            "/*traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/");
+  AddUsage(1);
+  ASSERT_OK(writer->Write(events_.After(2)));
+  EXPECT_EQ(database_.comment(), "");
+}
+
 }  // namespace
 }  // namespace holdfast::writer
