@@ -163,8 +163,8 @@ class Database:
                      f"--pid-file={self.folder}/pid",
                      "--skip-networking", "--innodb-buffer-pool-size=256M",
                      "--max-connections=100", *self.options]
-        arguments += ["--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"] if MYSQL_ROOT else [
-            "--innodb-log-file-size=96M"]
+        arguments += (["--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]
+                      if MYSQL_ROOT else ["--innodb-log-file-size=96M"])
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
