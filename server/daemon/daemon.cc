@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "server/base/status_macros.h"
 #include "server/daemon/deadline_guard.h"
 #include "server/daemon/diagnose.h"
+#include "server/daemon/failure_note.h"
 #include "server/diagnosis/diagnosis.h"
 
 namespace holdfast::daemon {
@@ -79,6 +81,9 @@ absl::Status Daemon::OpenJournal() {
         "the journal's folder does not outlive this machine or pod; mount a volume there, or let "
         "gateways wait for COMMITTED",
         {{"folder", config_.journal_dir}});
+  }
+  if (const std::optional<absl::Time> failed = LastFailureNoted(config_.journal_dir)) {
+    metrics_.journal_failed_at->Set(absl::ToDoubleSeconds(*failed - absl::UnixEpoch()));
   }
   return absl::OkStatus();
 }
@@ -152,8 +157,18 @@ void Daemon::ServeUntilTold() {
     if (!status.journal.failure.ok()) {
       base::LogError("the journal has failed: delivering what is durable, then ending",
                      {{"folder", config_.journal_dir}, {"reason", status.journal.failure}});
+      NoteJournalFailure(status.journal.failure);
       Drain();
     }
+  }
+}
+
+void Daemon::NoteJournalFailure(const absl::Status& failure) {
+  if (std::exchange(failure_noted_, true)) return;
+  metrics_.journal_failed_at->Set(absl::ToDoubleSeconds(clock_.Now() - absl::UnixEpoch()));
+  const absl::Status noted = LeaveFailureNote(config_.journal_dir, failure);
+  if (!noted.ok()) {
+    base::LogWarning("the next start will not know that the journal failed", {{"reason", noted}});
   }
 }
 
@@ -171,7 +186,10 @@ ExitCode Daemon::DrainRooms() {
     return stopping_;
   });
   ExitCode code = drained ? kExitDrained : kExitEventsLeft;
-  if (!pipeline_->Status().journal.failure.ok()) code = kExitJournal;
+  if (const absl::Status failure = pipeline_->Status().journal.failure; !failure.ok()) {
+    NoteJournalFailure(failure);
+    code = kExitJournal;
+  }
   if (drained) {
     base::LogInfo("drained: every event is in the database");
   } else {

@@ -68,6 +68,8 @@ class Daemon final : private admin::DaemonView {
   void SayServing() const;
   void ServeUntilTold();
   void Remember(const pipeline::PipelineStatus& status);
+  // Tells it, once, in the metrics and to the next start.
+  void NoteJournalFailure(const absl::Status& failure);
   ExitCode DrainRooms();
   bool IsTold() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return draining_; }
 
@@ -88,6 +90,8 @@ class Daemon final : private admin::DaemonView {
   std::unique_ptr<admin::HttpServer> http_;
   std::unique_ptr<admin::AdminService> admin_service_;
   std::unique_ptr<ingress::Server> server_;
+
+  bool failure_noted_ = false;  // Serve's thread alone.
 
   mutable absl::Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;

@@ -162,6 +162,10 @@ void Metrics::AddJournal(Registry& registry) {
       OneGauge(registry, "holdfast_journal_poisoned",
                "1 after a failed write or sync: nothing is acknowledged until the daemon is "
                "restarted on a sound disk. Worrying: 1.");
+  journal_failed_at = OneGauge(
+      registry, "holdfast_journal_failure_timestamp_seconds",
+      "When a write or sync of the journal last failed, in this process or an earlier one, in "
+      "seconds since 1970; 0 if none did. Worrying: any that nobody has looked into.");
   journal_corruptions =
       OneCounter(registry, "holdfast_journal_corruptions_total",
                  "Damaged places found in the journal since the start; what stood there is set "

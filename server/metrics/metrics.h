@@ -55,8 +55,9 @@ class Metrics {
   Gauge* journal_used_bytes;
   Gauge* journal_limit_bytes;
   Gauge* journal_segments;
-  Gauge* journal_full;      // 1 while new events are refused.
-  Gauge* journal_poisoned;  // 1 after a failed write or sync.
+  Gauge* journal_full;       // 1 while new events are refused.
+  Gauge* journal_poisoned;   // 1 after a failed write or sync.
+  Gauge* journal_failed_at;  // Of the last one, also of an earlier process; 0: none.
   Counter* journal_corruptions;
 
   // Batches towards the database.

@@ -1,4 +1,4 @@
-"""A real Prometheus as a private process: it scrapes one daemon on loopback, evaluates the alert
+"""A real Prometheus as a private process: it scrapes daemons on loopback, evaluates the alert
 rules, and answers queries."""
 
 import json
@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -39,29 +40,71 @@ def families_of(text):
     return found
 
 
-def quickened(rules):
-    """The same rules for a test that cannot wait: an hour's patience becomes seconds. What is
-    compared, and with what, stays, but for the age of the oldest event."""
-    rules = re.sub(r"\bfor: \w+", "for: 1s", rules)
-    rules = re.sub(r"\[\d+m\]", "[10s]", rules)
-    return rules.replace("age_seconds) > 300", "age_seconds) > 3")
+# So much faster does time pass in the rules of a test. A scrape every second is then what one every
+# half a minute is to the rules as they are.
+FACTOR = 30
+SCRAPE_INTERVAL = "1s"
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Where a rule speaks of time: how long it holds (for: 2m), what it looks back on ([15m]), and what
+# an age is compared with (..._age_seconds) > 300, time() - (...) < 900).
+_PATIENCE = re.compile(r"(?<=\bfor: )(\d+)([smhd])\b")
+_WINDOW = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])")
+AGE = r"(?:(?<=_age_seconds\) > )|(?<=> 0\) < ))\d+\b"
+
+
+def milliseconds(duration):
+    """A duration of the rules, as 30s or 500ms, as a number."""
+    number, unit = re.fullmatch(r"(\d+)(ms|[smhd])", duration).groups()
+    return int(number) * (1 if unit == "ms" else 1000 * _UNITS[unit])
+
+
+def scaled(rules):
+    """The same rules with every duration divided by FACTOR, for a test that cannot wait for
+    minutes. What is compared, and with what, stays; a rate per second stays one."""
+    def duration(match):
+        return f"{int(match[1]) * _UNITS[match[2]] * 1000 // FACTOR}ms"
+    rules = _PATIENCE.sub(duration, rules)
+    rules = _WINDOW.sub(duration, rules)
+    return re.sub(AGE, lambda match: f"{int(match[0]) // FACTOR}", rules)
 
 
 class Prometheus:
-    """Scrapes `target` every half a second as the job "holdfast"."""
+    """Scrapes its targets, as the job "holdfast", and evaluates the rules, scaled. Targets may come
+    and go while it runs, from several threads."""
 
-    def __init__(self, folder, target):
+    def __init__(self, folder, *targets):
         self.folder = pathlib.Path(folder) / "prometheus"
         self.folder.mkdir()
         self.port = harness.free_port()
         self.process = None
-        (self.folder / "rules.yaml").write_text(quickened(RULES.read_text()))
+        self._mutex = threading.Lock()
+        self._targets = set()
+        self.scrape(*targets)
+        (self.folder / "rules.yaml").write_text(scaled(RULES.read_text()))
         (self.folder / "prometheus.yaml").write_text(json.dumps({
-            "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms",
-                       "evaluation_interval": "500ms"},
+            "global": {"scrape_interval": SCRAPE_INTERVAL, "scrape_timeout": SCRAPE_INTERVAL,
+                       "evaluation_interval": SCRAPE_INTERVAL},
             "rule_files": [str(self.folder / "rules.yaml")],
             "scrape_configs": [{"job_name": "holdfast",
-                                "static_configs": [{"targets": [target]}]}]}))
+                                "file_sd_configs": [{"files": [f"{self.folder}/targets.json"],
+                                                     "refresh_interval": "1s"}]}]}))
+
+    def scrape(self, *targets):
+        """From now on these as well."""
+        with self._mutex:
+            self._targets |= set(targets)
+            self._write_targets()
+
+    def forget(self, target):
+        with self._mutex:
+            self._targets.discard(target)
+            self._write_targets()
+
+    def _write_targets(self):
+        new = self.folder / "targets.new"
+        new.write_text(json.dumps([{"targets": sorted(self._targets)}]))
+        new.replace(self.folder / "targets.json")
 
     def start(self):
         with open(self.folder / "log", "ab") as log:
@@ -109,15 +152,11 @@ class Prometheus:
         groups = self._api("rules")["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
-    def firing(self):
-        """The names of the alerts that fire now."""
-        return {alert["labels"]["alertname"] for alert in self._api("alerts")["alerts"]
-                if alert["state"] == "firing"}
-
-    def wait_firing(self, *names):
-        missing = set(names)
-        harness.wait_for(lambda: missing <= self.firing(),
-                         f"{sorted(names)} to fire; see {self.folder}")
+    def alerts(self, instance=None):
+        """The alerts that fire now, by name; of one target if it is given."""
+        return {alert["labels"]["alertname"]: alert for alert in self._api("alerts")["alerts"]
+                if alert["state"] == "firing"
+                and instance in (None, alert["labels"].get("instance"))}
 
     def wait_quiet(self):
-        harness.wait_for(lambda: not self.firing(), f"no alert to fire; see {self.folder}")
+        harness.wait_for(lambda: not self.alerts(), f"no alert to fire; see {self.folder}")

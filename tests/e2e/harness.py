@@ -31,6 +31,9 @@ BIN = pathlib.Path(os.environ.get("HOLDFAST_BIN") or os.environ.get("HOLDFAST_BI
                    or ROOT / "build/release/bin")
 STUBS = pathlib.Path(os.environ.get("HOLDFAST_STUBS") or ROOT / "build/dev/python")
 
+# Where tests/support/real-mysql unpacked a MySQL, which then takes MariaDB's place.
+MYSQL_ROOT = os.environ.get("HOLDFAST_TEST_MYSQL_ROOT")
+
 # A shared and sanitized machine is slow; a deadline only bounds how long a failure takes.
 PATIENCE = float(os.environ.get("HOLDFAST_TEST_PATIENCE", "90"))
 
@@ -139,36 +142,36 @@ class Session:
 
 
 class Database:
-    """A MariaDB of our own: its folder, its socket, no network."""
+    """A MariaDB (or MySQL) of our own: its folder, its socket, no network. `options`: more of the
+    server's, for its next starts."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder) / "mariadb"
         self.socket = self.folder / "s"
         self.process = None
-        self.options = []  # More of the server's own, from its next start on.
+        self.options = []
         shutil.copytree(_template(), self.folder / "data")
 
     def start(self):
         if not self.process or self.process.poll() is not None:
             self.start_without_waiting()
-        wait_for(self._answers, f"MariaDB to answer; see {self.folder}/log")
+        wait_for(self._answers, f"the database to answer; see {self.folder}/log")
 
     def start_without_waiting(self):
-        arguments = [_program("mariadbd"), "--no-defaults", f"--datadir={self.folder}/data",
+        arguments = [*_server(), f"--datadir={self.folder}/data",
                      f"--tmpdir={self.folder}", f"--socket={self.socket}",
                      f"--pid-file={self.folder}/pid",
                      "--skip-networking", "--innodb-buffer-pool-size=256M",
-                     "--innodb-log-file-size=96M", "--max-connections=100",
-                     *self.options]
-        if os.geteuid() == 0:
-            arguments.append("--user=root")
+                     "--max-connections=100", *self.options]
+        arguments += (["--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]
+                      if MYSQL_ROOT else ["--innodb-log-file-size=96M"])
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
 
     def _answers(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"MariaDB ended with {self.process.returncode}: "
+            raise AssertionError(f"the database ended with {self.process.returncode}: "
                                  + (self.folder / "log").read_text(errors="replace")[-2000:])
         return subprocess.run(self.client() + ["-e", "SELECT 1"], capture_output=True,
                               check=False).returncode == 0
@@ -202,7 +205,8 @@ class Database:
     def status(self, *names):
         """The sum of some of the server's counters."""
         listed = ", ".join(f"'{name}'" for name in names)
-        return self.number("SELECT SUM(VARIABLE_VALUE) FROM information_schema.GLOBAL_STATUS "
+        schema = "performance_schema" if MYSQL_ROOT else "information_schema"
+        return self.number(f"SELECT SUM(VARIABLE_VALUE) FROM {schema}.global_status "
                            f"WHERE VARIABLE_NAME IN ({listed})", None)
 
 
@@ -213,23 +217,42 @@ def _program(name):
     return found
 
 
+def _server():
+    """The server's program with the options that any use of it needs."""
+    if MYSQL_ROOT:
+        # With the libraries that it was unpacked with, which are not this system's.
+        root = pathlib.Path(MYSQL_ROOT).resolve()
+        loader = next((root / "usr").glob("lib*/ld-linux*.so.*"))
+        libraries = ":".join(str(path) for path in (root / "usr/lib").glob("*-linux-gnu"))
+        command = [loader, "--library-path", libraries, root / "usr/sbin/mysqld", "--no-defaults",
+                   f"--basedir={root}/usr", f"--lc-messages-dir={root}/usr/share/mysql",
+                   f"--plugin-dir={root}/usr/lib/mysql/plugin",
+                   f"--character-sets-dir={root}/usr/share/mysql/charsets"]
+    else:
+        command = [_program("mariadbd"), "--no-defaults"]
+    return command + (["--user=root"] if os.geteuid() == 0 else [])
+
+
 def _template():
     """An empty data folder, made once for a build folder and copied for each server."""
-    place = STUBS.parent / "mariadb-template"
+    place = STUBS.parent / ("mysql-template" if MYSQL_ROOT else "mariadb-template")
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{place}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "complete").exists():
             shutil.rmtree(place, ignore_errors=True)
-            arguments = [_program("mariadb-install-db"), "--no-defaults",
-                         f"--datadir={place}/data", "--auth-root-authentication-method=normal",
-                         "--skip-test-db", "--innodb-log-file-size=96M"]
-            if os.geteuid() == 0:
-                arguments.append("--user=root")
             place.mkdir()
+            if MYSQL_ROOT:
+                arguments = [*_server(), "--initialize-insecure", f"--datadir={place}/data"]
+            else:
+                arguments = [_program("mariadb-install-db"), "--no-defaults",
+                             f"--datadir={place}/data", "--auth-root-authentication-method=normal",
+                             "--skip-test-db", "--innodb-log-file-size=96M"]
+                if os.geteuid() == 0:
+                    arguments.append("--user=root")
             done = subprocess.run(arguments, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                raise AssertionError(f"mariadb-install-db failed: {done.stdout} {done.stderr}")
+                raise AssertionError(f"{arguments[0]} failed: {done.stdout} {done.stderr}")
             (place / "complete").touch()
     return place / "data"
 

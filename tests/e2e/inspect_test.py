@@ -229,8 +229,9 @@ class InspectTest(harness.DaemonTest):
              "LIMIT 1", "api_key_id key-1", "cost_micros"),
             ("DELETE FROM usage_records WHERE api_key_id = 'key-2' LIMIT 1", "api_key_id key-2",
              "requests"),
-            ("INSERT INTO usage_records SELECT UNHEX(MD5('doubled')), event_id_text, api_key_id, "
-             "account_id, account_type, model, request_id, endpoint, method, status_code, stream, "
+            ("INSERT INTO usage_records SELECT UNHEX(LEFT(SHA2('doubled', 256), 32)), "
+             "event_id_text, api_key_id, account_id, account_type, model, request_id, endpoint, "
+             "method, status_code, stream, "
              "duration_ms, input_tokens, output_tokens, cache_create_tokens, cache_read_tokens, "
              "ephemeral_5m_tokens, ephemeral_1h_tokens, long_context, cost_micros, "
              "real_cost_micros, occurred_at, content_hash, batch_tag FROM usage_records "

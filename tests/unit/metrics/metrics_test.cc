@@ -49,6 +49,7 @@ TEST(MetricsTest, EverySeriesWithFixedLabelsExistsFromTheStartAtZero) {
                              "holdfast_journal_limit_bytes",
                              "holdfast_journal_full",
                              "holdfast_journal_poisoned",
+                             "holdfast_journal_failure_timestamp_seconds",
                              "holdfast_journal_corruptions_total",
                              "holdfast_batch_rows_count{kind=\"usage\"}",
                              "holdfast_batch_seconds_sum{kind=\"message\"}",
