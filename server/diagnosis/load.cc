@@ -19,9 +19,9 @@ std::string SecondsSince(absl::string_view moment) {
   return absl::StrCat("GREATEST(COALESCE(TIMESTAMPDIFF(SECOND, ", moment, ", ", kNow, "), 0), 0)");
 }
 
-// MariaDB has all of this in INFORMATION_SCHEMA. MySQL has it there as well, but each of these tables
-// has the text of every session's statement in it, and answers with error 3854 as long as one of
-// those is not UTF-8, as ours with their binary ids: there it is performance_schema that is asked.
+// MariaDB has all of this in INFORMATION_SCHEMA. MySQL has it there as well, but with the text of
+// every session's statement, and answers with error 3854 as long as one of those is not UTF-8, as
+// ours with their binary ids: there it is performance_schema that is asked.
 
 constexpr absl::string_view kLockWaitsOfMySql =
     "SELECT r.processlist_id, COALESCE(r.processlist_user, ''), COALESCE(r.processlist_host, ''),"

@@ -87,9 +87,10 @@ TEST_F(LogTest, AsJsonAnEventIsOneObjectOnOneLine) {
 TEST_F(LogTest, AsJsonNumbersAreNumbersAndDurationsAreSeconds) {
   SetLogFormat(LogFormat::kJson);
   const std::vector<std::string> words = {"a", "b"};
+  const int64_t zero = 0;
   EXPECT_THAT(Captured("s", {{"large", 18446744073709551615u},
                              {"negative", int64_t{-5}},
-                             {"zero", int64_t{0}},
+                             {"zero", zero},
                              {"half", 0.5},
                              {"hex", absl::Hex(7, absl::kZeroPad4)},
                              {"letters", absl::Hex(0xab)},

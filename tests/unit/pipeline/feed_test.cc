@@ -85,7 +85,7 @@ class FeedTest : public testing::Test {
     for (size_t i = 0; owner != nullptr && i < owner->items.size(); ++i) {
       const event::Item& item = owner->items[i];
       arrival.events.push_back({durable.first_offset + i, durable.ordinals[i], owner->producer,
-                                item.sequence, owner->accepted_at, item.bytes, owner});
+                                item.sequence, owner->accepted_at, item.bytes, nullptr, owner});
     }
     feed_->OnNumbered(std::move(arrival));
   }
