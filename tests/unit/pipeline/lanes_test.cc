@@ -485,6 +485,7 @@ TEST_F(BatchLogTest, ABatchThatGoesAsItShouldIsNotLoggedOtherwise) {
 TEST_F(BatchLogTest, ABatchThatTookSeveralAttemptsIsSaidToHave) {
   options_.slow_batch = absl::Hours(1);
   Start();
+  ASSERT_TRUE(AwaitSeats());  // Or it is taking the seat that fails.
   database_.FailNext(kUsageLane, Verdict::kRetry, 2);
   EXPECT_THAT(Logged(), testing::ContainsRegex(
                             "info batch written lane=usage-0 tables=usage_records,usage_stats "
