@@ -66,9 +66,9 @@ class LogTest(harness.DaemonTest):
     def statements(self):
         """What the server was sent so far, as (command, text)."""
         self.database.sql("SET GLOBAL general_log = 0", None)
-        return self.database.sql(
-            "SELECT command_type, REPLACE(CONVERT(argument USING utf8mb4), '\\n', ' ') "
-            "FROM mysql.general_log ORDER BY event_time", None)
+        rows = self.database.sql(
+            "SELECT command_type, HEX(argument) FROM mysql.general_log ORDER BY event_time", None)
+        return [(command, bytes.fromhex(text).decode(errors="replace")) for command, text in rows]
 
     def holder(self):
         """A session that holds every lane's row."""
