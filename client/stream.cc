@@ -11,6 +11,8 @@ namespace {
 
 constexpr char kMethod[] = "/holdfast.v1.IngestService/Stream";
 constexpr char kPushbackKey[] = "grpc-retry-pushback-ms";
+constexpr int kKeepaliveTimeMs = 20000;
+constexpr int kKeepaliveTimeoutMs = 10000;
 
 grpc::ByteBuffer ToByteBuffer(const std::string& bytes) {
   const grpc::Slice slice(bytes);
@@ -129,6 +131,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& ta
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // A daemon whose host has vanished sends no end of the connection, and a client that has nothing to
+  // write and waits for COMMITTED alone would never notice. The daemon takes a ping every 10 s.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Named for tests; it is how a name other than the target's is expected.
   if (!tls.server_name.empty()) arguments.SetSslTargetNameOverride(tls.server_name);
   return grpc::CreateCustomChannel(target, *credentials, arguments);

@@ -3,6 +3,8 @@
 #include <iostream>
 #include <utility>
 
+#include "absl/time/clock.h"
+
 #include "client/stream.h"
 #include "client/tls.h"
 
@@ -28,7 +30,7 @@ absl::Status AdminCaller::Open() {
 }
 
 void AdminCaller::SetDeadline(grpc::ClientContext* context) const {
-  context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout_));
+  context->set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
 }
 
 absl::Status AdminCaller::FailureOf(const grpc::Status& status) {

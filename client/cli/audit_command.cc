@@ -7,27 +7,13 @@
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/time_util.h"
 
-#include "client/cli/connection.h"
-#include "client/stream.h"
-#include "holdfast/v1/admin.grpc.pb.h"
+#include "client/cli/admin_call.h"
+#include "holdfast/v1/admin.pb.h"
 
 namespace holdfast::client {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-absl::StatusOr<v1::AuditResponse> Ask(const Connection& connection, const v1::AuditRequest& request,
-                                      absl::Duration timeout) {
-  const auto channel = OpenChannel(connection.address, connection.tls);
-  if (!channel.ok()) return channel.status();
-  const auto stub = v1::AdminService::NewStub(*channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
-  v1::AuditResponse response;
-  const grpc::Status status = stub->Audit(&context, request, &response);
-  if (!status.ok()) return FromGrpc(status);
-  return response;
-}
 
 uint64_t DifferencesOf(const v1::AuditResponse& audit) {
   uint64_t differences = 0;
@@ -54,8 +40,8 @@ int Print(const v1::AuditResponse& audit, bool json) {
 }
 
 absl::StatusOr<int> RunAudit(const Arguments& arguments) {
-  const absl::StatusOr<absl::Duration> timeout = arguments.GetDuration("timeout", absl::Minutes(5));
-  if (!timeout.ok()) return timeout.status();
+  absl::StatusOr<AdminCaller> caller = AdminCaller::Make("audit", arguments, absl::Minutes(5));
+  if (!caller.ok()) return caller.status();
   const absl::StatusOr<absl::Time> since = ParseSince(arguments.Get("since", "24h"), absl::Now());
   if (!since.ok()) return since.status();
   const auto shown = arguments.GetNumber("differences", 100, 1);
@@ -66,11 +52,9 @@ absl::StatusOr<int> RunAudit(const Arguments& arguments) {
   if (*since > absl::InfinitePast()) {
     *request.mutable_since() = TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(*since));
   }
-  const absl::StatusOr<Connection> connection = ConnectionOf(arguments);
-  if (!connection.ok()) return connection.status();
-  const absl::StatusOr<v1::AuditResponse> audit = Ask(*connection, request, *timeout);
-  if (audit.ok()) return Print(*audit, arguments.Has("json"));
-  return TellUnreachable("audit", *connection, audit.status());
+  const absl::StatusOr<v1::AuditResponse> audit = caller->Call(&AdminCaller::Stub::Audit, request);
+  if (!audit.ok()) return caller->Failed(audit.status());
+  return Print(*audit, arguments.Has("json"));
 }
 
 }  // namespace
@@ -145,8 +129,10 @@ message that no counter adds up, and rate_limit_records.
                 TimeoutFlag("It ends after so long, and says how far it came. Default: 5m")},
       .endings = {{kExitOk, "all is equal"},
                   {kExitRejected, "something differs"},
-                  {kExitUnavailable, "the daemon or its database could not be reached"},
-                  {kExitTemporary, "nothing differs, but its time was over before its end"}},
+                  {kExitUnavailable, kUnreachableEnding},
+                  {kExitTemporary,
+                   "the database could not be reached, or its time was over before its end and "
+                   "nothing differs so far"}},
       .run = RunAudit};
   return command;
 }

@@ -26,6 +26,11 @@ std::string StateOf(const v1::Circuit& circuit) {
   }
 }
 
+std::string Since(const google::protobuf::Timestamp& time) {
+  return absl::FormatDuration(
+      absl::Trunc(absl::Now() - absl::FromUnixSeconds(time.seconds()), absl::Seconds(1)));
+}
+
 absl::StatusOr<int> RunLs(const Arguments& arguments) {
   absl::StatusOr<AdminCaller> caller = AdminCaller::Make("circuits ls", arguments, kTimeout);
   if (!caller.ok()) return caller.status();
@@ -36,18 +41,13 @@ absl::StatusOr<int> RunLs(const Arguments& arguments) {
   for (const v1::Circuit& circuit : found->circuits()) {
     // Not set if it never changed.
     const std::string since =
-        circuit.has_last_state_change()
-            ? absl::FormatDuration(absl::Trunc(
-                  absl::Now() - absl::FromUnixSeconds(circuit.last_state_change().seconds()),
-                  absl::Seconds(1)))
-            : "ever";
+        circuit.has_last_state_change() ? Since(circuit.last_state_change()) : "ever";
     std::cout << absl::StrFormat("%-12s %s %-14s %s\n", circuit.name(), StateOf(circuit),
                                  absl::StrCat(circuit.failures(), " of ", circuit.attempts()),
                                  since);
-    // Of the past, once it is closed and its window is empty.
-    const bool recovered = circuit.state() == v1::CIRCUIT_STATE_CLOSED && circuit.failures() == 0;
-    if (!recovered && !circuit.last_failure().empty()) {
-      std::cout << "    last failure: " << circuit.last_failure() << "\n";
+    if (circuit.has_last_failure_time()) {
+      std::cout << "    last failure, " << Since(circuit.last_failure_time())
+                << " ago: " << circuit.last_failure() << "\n";
     }
     closed = closed && circuit.state() == v1::CIRCUIT_STATE_CLOSED;
   }

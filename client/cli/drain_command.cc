@@ -65,6 +65,10 @@ absl::StatusOr<int> RunDrain(const Arguments& arguments) {
   if (!caller.ok()) return caller.status();
   const auto before = caller->Call(&AdminCaller::Stub::GetStatus, v1::GetStatusRequest());
   if (!before.ok()) return caller->Failed(before.status());
+  // Now: once it drains, a page that does not answer is taken for a daemon that has gone.
+  const std::string host = HostOf(caller->address());
+  const uint32_t port = before->admin_port();
+  const bool can_watch = port != 0 && ReadStatusPage(host, port).has_value();
   const auto begun = caller->Call(&AdminCaller::Stub::Drain, v1::DrainRequest());
   if (!begun.ok()) return caller->Failed(begun.status());
   const absl::Duration drain_timeout = absl::Seconds(begun->drain_timeout().seconds()) +
@@ -73,11 +77,13 @@ absl::StatusOr<int> RunDrain(const Arguments& arguments) {
             << absl::FormatDuration(drain_timeout) << "\n"
             << std::flush;
   if (!arguments.Has("wait")) return kExitOk;
-  if (begun->admin_port() == 0) {
-    std::cerr << "holdfast drain: the daemon has no admin port yet, so its end cannot be awaited\n";
+  if (!can_watch) {
+    std::cerr
+        << "holdfast drain: its end cannot be watched from here: no answer from its admin port "
+        << "(HOLDFAST_ADMIN_LISTEN) at " << host << ":" << port << "\n";
     return kExitTemporary;
   }
-  return AwaitEnd(HostOf(caller->address()), begun->admin_port(), drain_timeout, before->books());
+  return AwaitEnd(host, port, drain_timeout, before->books());
 }
 
 }  // namespace
@@ -101,7 +107,8 @@ left: when in doubt, the answer is 75.
                 TimeoutFlag("How long to wait for the answer that it has begun. Default: 5s")},
       .endings = {{kExitOk, "it has begun; with --wait: every event is in the database"},
                   {kExitUnavailable, kUnreachableEnding},
-                  {kExitTemporary, "with --wait: events were left in the journal"}},
+                  {kExitTemporary,
+                   "with --wait: events were left in the journal, or the end cannot be watched"}},
       .run = RunDrain};
   return command;
 }

@@ -106,7 +106,9 @@ const Command& SendCommand() {
             .value = "N",
             .help = "Events on their way at a time. Default: 16384"},
            TimeoutFlag("Give up after so long without any progress. Default: 60s")},
-      .endings = {{kExitOk, "every line was accepted"},
+      .endings = {{kExitOk,
+                   "every line was accepted, now or (with --producer_id) at an earlier attempt, "
+                   "which told what it refused"},
                   {kExitRejected, "some were refused, quarantined, unreadable or held back"},
                   {kExitNoInput, "FILE cannot be read"},
                   {kExitUnavailable, kUnreachableEnding},

@@ -155,6 +155,8 @@ bool Sender::SendLine(const std::string* line) {
 bool Sender::SendEvent(const v1::Event& event, Client::Callback done) {
   // Shared between the attempts: Send calls it only if it takes the event.
   auto shared = std::make_shared<Client::Callback>(std::move(done));
+  // The time before was that of the input.
+  if (client_->stats().buffered_events == 0) moved_ = SteadyNow();
   while (true) {
     const absl::Status status = client_->Send(event, kSlice, [shared](const absl::Status& outcome) {
       if (*shared) std::move (*shared)(outcome);

@@ -14,7 +14,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/time_util.h"
 
-#include "client/cli/connection.h"
+#include "client/cli/admin_call.h"
 #include "client/cli/stop_signal.h"
 #include "client/steady_clock.h"
 #include "client/stream.h"
@@ -27,6 +27,9 @@ using google::protobuf::util::TimeUtil;
 
 constexpr uint64_t kRateDefault = 20;
 constexpr uint64_t kRateMax = 1000;
+
+// For asking whether the daemon answers at all, after it has ended the call.
+constexpr absl::Duration kTimeout = absl::Seconds(5);
 
 // How often it is said that something is not shown.
 constexpr absl::Duration kSayEvery = absl::Seconds(5);
@@ -136,6 +139,8 @@ absl::StatusOr<int> RunTail(const Arguments& arguments) {
   const StopSignal signal;  // Before gRPC starts its threads.
   const absl::StatusOr<Connection> connection = ConnectionOf(arguments);
   if (!connection.ok()) return connection.status();
+  absl::StatusOr<AdminCaller> caller = AdminCaller::Make("tail", arguments, kTimeout);
+  if (!caller.ok()) return caller.status();
   const auto channel = OpenChannel(connection->address, connection->tls);
   if (!channel.ok()) return TellUnreachable("tail", *connection, channel.status());
   const auto stub = v1::AdminService::NewStub(*channel);
@@ -152,7 +157,7 @@ absl::StatusOr<int> RunTail(const Arguments& arguments) {
   std::cout.flush();
   if (enough || status.error_code() == grpc::StatusCode::CANCELLED) return kExitOk;
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) return FromGrpc(status);
-  return TellUnreachable("tail", *connection, FromGrpc(status));
+  return caller->Failed(FromGrpc(status));
 }
 
 }  // namespace
@@ -223,7 +228,9 @@ nothing of an event is shown but this.
                 {.name = "json",
                  .help = "Each event as a line of JSON (holdfast.v1.TailedEvent), for programs."}},
       .endings = {{kExitOk, "it was ended, or has shown --count events"},
-                  {kExitUnavailable, kUnreachableEnding}},
+                  {kExitUnavailable, kUnreachableEnding},
+                  {kExitTemporary,
+                   "the daemon answers, and ended it: others listen, or it is stopping"}},
       .run = RunTail};
   return command;
 }

@@ -97,7 +97,6 @@ grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* conte
   base::LogInfo("an operator asks for an orderly end");
   *response->mutable_drain_timeout() =
       TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(daemon_.Facts().drain_timeout));
-  response->set_admin_port(static_cast<uint32_t>(daemon_.Facts().admin_port));
   daemon_.Drain();
   return Answer(context, grpc::Status::OK);
 }

@@ -163,6 +163,7 @@ v1::GetStatusResponse StatusOf(const DaemonFacts& facts, const pipeline::Pipelin
   *status.mutable_started_at() = TimestampOf(facts.started_at);
   *status.mutable_answered_at() = TimestampOf(facts.now);
   status.set_draining(facts.draining);
+  status.set_admin_port(static_cast<uint32_t>(facts.admin_port));
   *status.mutable_summary() = SummaryOf(problems, facts, pipeline, database);
   DescribeProblems(problems, &status);
   *status.mutable_books() = SumOf(pipeline.lanes);
@@ -215,6 +216,9 @@ v1::Circuit CircuitOf(const mysql::CircuitStatus& circuit) {
   described.set_failures(static_cast<uint32_t>(circuit.failures));
   described.set_attempts(static_cast<uint32_t>(circuit.attempts));
   described.set_last_failure(circuit.last_failure);
+  if (circuit.last_failure_at != absl::InfinitePast()) {
+    *described.mutable_last_failure_time() = TimestampOf(circuit.last_failure_at);
+  }
   v1::CircuitConfig* config = described.mutable_config();
   config->set_failure_threshold(static_cast<uint32_t>(circuit.options.failure_threshold));
   config->set_min_throughput(static_cast<uint32_t>(circuit.options.min_throughput));

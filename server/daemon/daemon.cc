@@ -186,10 +186,13 @@ ExitCode Daemon::DrainRooms() {
     return stopping_;
   });
   ExitCode code = drained ? kExitDrained : kExitEventsLeft;
-  if (const absl::Status failure = pipeline_->Status().journal.failure; !failure.ok()) {
+  const auto look_at_journal = [this, &code] {
+    const absl::Status failure = pipeline_->Status().journal.failure;
+    if (failure.ok()) return;
     NoteJournalFailure(failure);
     code = kExitJournal;
-  }
+  };
+  look_at_journal();
   if (drained) {
     base::LogInfo("drained: every event is in the database");
   } else {
@@ -207,6 +210,7 @@ ExitCode Daemon::DrainRooms() {
   server_.reset();
   admin_service_.reset();
   pipeline_->Stop();
+  look_at_journal();  // Its last writes may have failed.
   housekeeper_.reset();
   return code;
 }

@@ -158,7 +158,8 @@ const std::array kSettings = {
               return ReadBytes(value, 2 * kMiB, 64 * kTiB, &config.journal.bytes_max);
             }},
     Setting{"HOLDFAST_JOURNAL_SEGMENT_BYTES", kJournal, "64MiB",
-            "The size of one of its files. Smaller gives disk space back sooner.",
+            "The size of one of its files. Smaller gives disk space back sooner; under 16MiB, the "
+            "largest batches that the contract allows are refused: none may take half a file.",
             [](string_view value, Config& config) {
               return ReadBytes(value, kMiB, kTiB, &config.journal.segment_bytes);
             }},

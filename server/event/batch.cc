@@ -124,6 +124,7 @@ absl::Status Batch::Add(uint64_t sequence, Lane lane, absl::string_view event_by
 const Trace* Batch::AddTrace(const Trace& of_event) {
   if (last_trace_ == nullptr || *last_trace_ != of_event) {
     last_trace_ = Arena::Create<Trace>(&Texts(), of_event);
+    Weigh();
   }
   return last_trace_;
 }

@@ -69,6 +69,7 @@ void Breaker::OnSuccess(absl::Time now) {
 
 void Breaker::OnFailure(absl::Time now, std::string reason) {
   last_failure_ = std::move(reason);
+  last_failure_at_ = now;
   Count(/*failed=*/true, now);
   const bool too_many =
       failures(now) >= options_.failure_threshold && attempts(now) >= options_.min_throughput;

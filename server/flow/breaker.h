@@ -57,7 +57,9 @@ class Breaker final {
 
   BreakerState state() const { return state_; }
   absl::Time last_state_change() const { return last_state_change_; }
+  // Kept when it closes. Empty and in the infinite past if there was none.
   const std::string& last_failure() const { return last_failure_; }
+  absl::Time last_failure_at() const { return last_failure_at_; }
   int failures(absl::Time now) const;  // Within the window.
   int attempts(absl::Time now) const;  // Within the window.
 
@@ -79,6 +81,7 @@ class Breaker final {
   absl::Time last_state_change_ = absl::InfinitePast();
   absl::Time try_started_ = absl::InfinitePast();  // In the half-open state.
   std::string last_failure_;
+  absl::Time last_failure_at_ = absl::InfinitePast();
   std::deque<Slot> window_;  // Oldest first. Bounded: at most kSlots + 1.
 };
 

@@ -181,7 +181,7 @@ absl::StatusOr<int> Gate::Knock() {
       return failed("find a port to reach");
     }
     absl::MutexLock lock(&mu_);
-    own_ports_.insert(from.ToString());
+    own_port_ = from.ToString();
   }
   if (::connect(knocking, to.get(), to.length) != 0) return failed("connect to");
   return knocking;

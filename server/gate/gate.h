@@ -23,7 +23,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -147,7 +146,8 @@ class Gate {
   bool stop_accepting_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_accepting_ ABSL_GUARDED_BY(mu_) = false;
   absl::Time end_by_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
-  absl::flat_hash_set<std::string> own_ports_ ABSL_GUARDED_BY(mu_);  // Peers that are Knock's.
+  // The peer that Knock is, until it has entered. One: an older one that never did must let nobody in.
+  std::string own_port_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace holdfast::gate

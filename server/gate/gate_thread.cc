@@ -151,7 +151,9 @@ bool Gate::IsOurs(int connection) {
   SocketAddress from;
   if (::getpeername(connection, from.get(), &from.length) != 0) return false;
   absl::MutexLock lock(&mu_);
-  return own_ports_.erase(from.ToString()) > 0;
+  if (own_port_ != from.ToString()) return false;
+  own_port_.clear();
+  return true;
 }
 
 void Gate::Serve(uint64_t id, absl::Time now) {

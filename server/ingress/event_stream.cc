@@ -128,6 +128,8 @@ void EventStream::OnProgress(uint64_t journaled_through, uint64_t committed_thro
 }
 
 void EventStream::AcknowledgeCarried() {
+  // The errors that would have to go out before may have been dropped.
+  if (end_.has_value() && !end_->await_journal) return;
   const uint64_t limit = carried_through_.value_or(std::numeric_limits<uint64_t>::max());
   outbox_.Advance(
       {std::min(progress_.journaled_through, limit), std::min(progress_.committed_through, limit)});

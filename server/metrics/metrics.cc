@@ -20,7 +20,7 @@ using Buckets = Histogram::BucketBoundaries;
 constexpr const char* kKinds[] = {"rate_limit", "usage", "message"};
 constexpr const char* kRefusedKinds[] = {"rate_limit", "usage", "message", "unknown"};
 constexpr const char* kRefusedReasons[] = {"missing",   "too_long",  "out_of_range", "unknown_kind",
-                                           "malformed", "too_large", "too_old"};
+                                           "malformed", "too_large", "too_old",      "disabled"};
 constexpr const char* kTables[] = {
     "holdfast_lanes", "holdfast_quarantine", "holdfast_rate_limit_hits",
     "message",        "rate_limit_records",  "usage_records",

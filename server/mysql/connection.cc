@@ -148,7 +148,9 @@ absl::Status Connection::SetUp() {
   HOLDFAST_ASSIGN_OR_RETURN(facts_, CheckSession(options_, dialect_, answers[0]));
   // A Galera node that has lost its cluster answers all of the above, and refuses this (1047).
   HOLDFAST_RETURN_IF_ERROR(Begin());
-  return Rollback();
+  absl::Status status = Rollback();
+  is_lost_ = !status.ok();
+  return status;
 }
 
 absl::Status Connection::Begin() {

@@ -31,7 +31,7 @@ class Connection final : public Session {
  public:
   // Connects, sets the session up and reads back that it is so. `options`, `clock` and `metrics`
   // must outlive the connection. With `options.database` empty no database is chosen. Ends within
-  // connect_timeout and, for the questions that follow, query_timeout.
+  // connect_timeout and, for each of the few statements that follow, query_timeout.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const DatabaseOptions& options,
                                                           const Endpoint& endpoint,
                                                           absl::Duration connect_timeout,

@@ -43,6 +43,10 @@ Connector::Connector(const DatabaseOptions& options, base::Clock& clock, metrics
 }
 
 absl::StatusOr<Connector::Opened> Connector::Open(absl::Time deadline) {
+  // That nothing can be tried any more says nothing of the database.
+  if (clock_.Steady() >= deadline) {
+    return absl::DeadlineExceededError("no time is left to connect to the database");
+  }
   HOLDFAST_RETURN_IF_ERROR(Admit());
   const size_t first = endpoint();
   const size_t endpoints = options_.endpoints.size();
@@ -134,13 +138,13 @@ CircuitStatus Connector::Circuit() const {
   CircuitStatus circuit;
   circuit.name = "database";
   circuit.state = breaker_.state();
-  // The breaker counts on the steady clock, people read the wall's.
-  circuit.last_state_change = breaker_.last_state_change() == absl::InfinitePast()
-                                  ? absl::InfinitePast()
-                                  : clock_.Now() - (now - breaker_.last_state_change());
+  // The breaker counts on the steady clock, people read the wall's. The infinite past is that of both.
+  const absl::Duration ahead = clock_.Now() - now;
+  circuit.last_state_change = breaker_.last_state_change() + ahead;
   circuit.failures = breaker_.failures(now);
   circuit.attempts = breaker_.attempts(now);
   circuit.last_failure = breaker_.last_failure();
+  circuit.last_failure_at = breaker_.last_failure_at() + ahead;
   circuit.options = options_.breaker;
   return circuit;
 }

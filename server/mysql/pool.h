@@ -75,10 +75,11 @@ struct DatabaseStatus {
 struct CircuitStatus {
   std::string name;
   flow::BreakerState state = flow::BreakerState::kClosed;
-  absl::Time last_state_change;
+  absl::Time last_state_change;  // In the infinite past if there was none; so the next.
   int failures = 0;
   int attempts = 0;
   std::string last_failure;
+  absl::Time last_failure_at = absl::InfinitePast();
   flow::BreakerOptions options;
 };
 

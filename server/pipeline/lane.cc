@@ -151,8 +151,11 @@ Lane::Then Lane::DeliverCut() {
     }
     asked_at_ = clock_.Steady();
     bool durable = true;
-    const absl::StatusOr<writer::Written> written = sink_->Write(cut_, [this, &durable] {
+    absl::Duration journal_took;
+    const absl::StatusOr<writer::Written> written = sink_->Write(cut_, [&] {
+      const absl::Time since = clock_.Steady();
       durable = feed_->AwaitDurable(cut_.back().ordinal);
+      journal_took += clock_.Steady() - since;
       return durable;
     });
     if (!durable) {
@@ -163,7 +166,7 @@ Lane::Then Lane::DeliverCut() {
       if (!FailAndWait(written.status(), "lane cannot write its events")) return Then::kEnd;
       continue;
     }
-    if (written->kind == writer::Written::Kind::kCommitted) LogBatch(*written);
+    if (written->kind == writer::Written::Kind::kCommitted) LogBatch(*written, journal_took);
     Succeed();
     const Then then = Follow(*written);
     if (then != Then::kGoOn) return then;
@@ -214,8 +217,9 @@ Lane::Then Lane::Follow(const writer::Written& written) {
         return Then::kOpenAgain;
       }
       base::LogWarning(
-          "a lane's row in the database is not as it was left: a failover has lost commits, or the "
-          "row was deleted; what comes after it is written again from the journal",
+          "a lane's row in the database is not as it was left: a failover has lost commits, the "
+          "row was deleted, or another node of a cluster is behind; what comes after it is written "
+          "again from the journal",
           {{"lane", name_},
            {"left_at", Report().seat.position},
            {"position", sink_->seat().position},
@@ -341,7 +345,7 @@ bool Lane::FailAndWait(const absl::Status& failure, absl::string_view what) {
   const absl::Duration wait = retry_.NextWait(verdict);
   if (!IsQuick(verdict, retry_.failures())) {
     Log(verdict, failure, what);
-    if ((!cut_.empty() || looking_) && !gave_up_) {
+    if (!gave_up_) {
       feed_->GiveUp(&cut_);
       gave_up_ = true;
     }

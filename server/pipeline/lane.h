@@ -106,7 +106,8 @@ class Lane final {
   void Fence();
   bool FailAndWait(const absl::Status& failure, absl::string_view what);
   void Log(flow::Verdict verdict, const absl::Status& failure, absl::string_view what);
-  void LogBatch(const writer::Written& written);
+  // `journal_took`: how much of its time the journal had, whose disk must have the events first.
+  void LogBatch(const writer::Written& written, absl::Duration journal_took);
   void Succeed();
   void Enter(LaneState state, std::string reason);
   void TellSettled(Settled settled);

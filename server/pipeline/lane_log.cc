@@ -37,8 +37,8 @@ void Lane::Log(Verdict verdict, const absl::Status& failure, absl::string_view w
 }
 
 // Before the failures that it took are forgotten, and the cut is made shorter.
-void Lane::LogBatch(const writer::Written& written) {
-  const absl::Duration took = clock_.Steady() - asked_at_;
+void Lane::LogBatch(const writer::Written& written, absl::Duration journal_took) {
+  const absl::Duration took = clock_.Steady() - asked_at_ - journal_took;
   const int attempt = retry_.failures() + 1;
   // Less than was asked for, or not all of it: events were sought that the database rejects.
   const bool bisected = written.done < cut_.size() || !written.rejections.empty();
@@ -48,10 +48,13 @@ void Lane::LogBatch(const writer::Written& written) {
   if (!base::IsLogged(level)) return;
   const std::vector<std::string> tables =
       absl::StrSplit(statement::TablesOf(event::KindOfLane(number_)), ',');
-  std::vector<base::LogField> fields = {
-      {"lane", name_},        {"tables", tables},
-      {"rows", written.done}, {"quarantined", written.rejections.size()},
-      {"attempt", attempt},   {"took", took}};
+  std::vector<base::LogField> fields = {{"lane", name_},
+                                        {"tables", tables},
+                                        {"rows", written.done},
+                                        {"quarantined", written.rejections.size()},
+                                        {"attempt", attempt},
+                                        {"took", took},
+                                        {"journal_took", journal_took}};
   AddTraces(writer::TracesOf(absl::MakeConstSpan(cut_).first(written.done)), &fields);
   base::Log(level, took >= slow_batch_ ? "slow batch" : "batch written", fields);
 }

@@ -1,5 +1,6 @@
 #include "server/writer/bisect.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/base/seeded_bug.h"
@@ -15,27 +16,33 @@ class Bisection {
       : transaction_(transaction), call_(call) {}
 
   // Tries the range whole. Where it is rejected, halving finds the first row at fault, and what is
-  // behind that is tried whole again: with one such row, log2 of the rows and one more. Where one
-  // is found the next may be near: it is sought in steps that double, so that a range in which
-  // every row is at fault takes two statements for each.
+  // behind that is tried whole again. Where one is found the next may be near: it is sought in steps
+  // that double, so that a range in which every row is at fault takes two statements for each.
   absl::Status Insert(size_t first, size_t count) {
-    absl::Status tried = Try(first, count);
-    bool is_near = false;
-    while (IsRejection(tried)) {
-      const size_t end = first + count;
-      HOLDFAST_RETURN_IF_ERROR(is_near ? Gallop(&first, &count, &tried) : absl::OkStatus());
-      HOLDFAST_RETURN_IF_ERROR(Halve(&first, count, std::move(tried)));
-      count = end - first;
-      if (count == 0 || HOLDFAST_SEEDED_BUG(kBisectingDropsTheGoodHalf)) return absl::OkStatus();
-      tried = Try(first, count);
-      is_near = true;
+    const size_t end = first + count;
+    for (bool is_near = false; first < end; is_near = true) {
+      absl::Status tried = Try(first, end - first);
+      if (!IsRejection(tried)) return tried;
+      Suspects suspects = {first, end - first, std::move(tried), /*apart=*/true};
+      if (is_near) HOLDFAST_RETURN_IF_ERROR(Gallop(&suspects));
+      HOLDFAST_RETURN_IF_ERROR(Halve(&suspects));
+      if (HOLDFAST_SEEDED_BUG(kBisectingDropsTheGoodHalf)) return absl::OkStatus();
+      first = suspects.first;
     }
-    return tried;
+    return absl::OkStatus();
   }
 
   Inserted Take() { return std::move(inserted_); }
 
  private:
+  // Rows among which one is at fault, as the last statement that was rejected has it.
+  struct Suspects {
+    size_t first;
+    size_t count;
+    absl::Status rejection;
+    bool apart;  // That statement held no other rows.
+  };
+
   static bool IsRejection(const absl::Status& status) {
     if (status.ok()) return false;
     const flow::Verdict verdict = mysql::VerdictOf(status);
@@ -50,41 +57,41 @@ class Bisection {
     return absl::OkStatus();
   }
 
-  // The range was rejected for `rejection`, and nothing of it is in. Makes it shorter, until it
-  // begins with rows that are in and the row at fault is among the next few.
-  absl::Status Gallop(size_t* first, size_t* count, absl::Status* rejection) {
-    for (size_t step = 1; step < *count; step *= 2) {
-      absl::Status tried = Try(*first, step);
-      if (IsRejection(tried)) {
-        *count = step;
-        *rejection = std::move(tried);
-        return absl::OkStatus();
-      }
-      HOLDFAST_RETURN_IF_ERROR(tried);
-      *first += step;
-      *count -= step;
+  // Tries the first `count` of them. If these go in the others remain, otherwise they do.
+  absl::Status Narrow(size_t count, Suspects* suspects) {
+    absl::Status tried = Try(suspects->first, count);
+    if (IsRejection(tried)) {
+      suspects->count = count;
+      suspects->rejection = std::move(tried);
+      suspects->apart = true;
+      return absl::OkStatus();
+    }
+    HOLDFAST_RETURN_IF_ERROR(tried);
+    suspects->first += count;
+    suspects->count -= count;
+    suspects->apart = false;
+    return absl::OkStatus();
+  }
+
+  // Until the row at fault is among the next few.
+  absl::Status Gallop(Suspects* suspects) {
+    for (size_t step = 1; step < suspects->count; step *= 2) {
+      HOLDFAST_RETURN_IF_ERROR(Narrow(step, suspects));
     }
     return absl::OkStatus();
   }
 
-  // The same range, halved until one row is left: that is at fault, those before it are in, and
-  // `first` comes to stand behind it.
-  absl::Status Halve(size_t* first, size_t count, absl::Status rejection) {
-    while (count > 1) {
-      const size_t left = count / 2;
-      absl::Status tried = Try(*first, left);
-      if (IsRejection(tried)) {
-        count = left;
-        rejection = std::move(tried);
-        continue;
-      }
-      HOLDFAST_RETURN_IF_ERROR(tried);
-      // With the left half fine, what was rejected is in the right one.
-      *first += left;
-      count -= left;
+  // Until one is left, which is at fault, or none: what was wrong may have been mended meanwhile (the
+  // row that a foreign key asks for has come), and so none is condemned for what others were rejected.
+  // Those before are in, and `suspects` comes to stand behind.
+  absl::Status Halve(Suspects* suspects) {
+    while (suspects->count > 1 || (suspects->count == 1 && !suspects->apart)) {
+      HOLDFAST_RETURN_IF_ERROR(Narrow(std::max<size_t>(suspects->count / 2, 1), suspects));
     }
-    inserted_.rejected.push_back({*first, std::move(rejection)});
-    ++*first;
+    if (suspects->count == 1) {
+      inserted_.rejected.push_back({suspects->first, std::move(suspects->rejection)});
+      ++suspects->first;
+    }
     return absl::OkStatus();
   }
 

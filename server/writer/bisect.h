@@ -1,8 +1,8 @@
 // Inserts raw rows, and finds those that the database rejects.
 //
 // A statement that is rejected is undone by the server alone; the transaction goes on. So the rows
-// of a rejected range are tried in parts: one bad row among n costs at most log2(n) + 1 statements
-// more, and bad rows only at most two for each.
+// of a rejected range are tried in parts: one bad row among n costs at most log2(n) + 2 statements
+// more, and bad rows only at most two for each. A row is rejected only if it was alone.
 
 #pragma once
 
@@ -19,7 +19,7 @@ namespace holdfast::writer {
 
 struct RejectedRow {
   size_t row = 0;
-  absl::Status reason;  // Its verdict is kReject.
+  absl::Status reason;  // Its own: the row was tried alone. Its verdict is kReject.
 };
 
 // Rows that went in with one statement, of which `affected` were new.

@@ -9,6 +9,7 @@ says for each alert what makes it fire and what makes it clear.
 import concurrent.futures
 import contextlib
 import os
+import pathlib
 import re
 import resource
 import signal
@@ -74,7 +75,8 @@ ALERTS = {
         "failing_disk", "an fdatasync fails with EIO, and no scrape sees the process after that",
         "it was a quarter of an hour ago"),
     "HoldfastJournalDamaged": (
-        "damaged_journal", "a bit of a segment flips while the daemon is away", "its next start"),
+        "damaged_journal", "a bit of a segment flips while the daemon is away",
+        "its next start without that segment"),
     "HoldfastPoolExhausted": (
         "held_lock", "the only connection waits for a lock", "the lock is given up"),
     "HoldfastLockWaits": (
@@ -536,7 +538,7 @@ class Scenarios(contextlib.ExitStack):
         seen.cleared("HoldfastJournalPoisoned")
 
     def damaged_journal(self, stack):
-        daemon, seen = self.daemon(stack, "damaged")
+        daemon, seen = self.daemon(stack, "damaged", HOLDFAST_JOURNAL_RETENTION="0")
         seen.quiet("HoldfastJournalDamaged")
         daemon.terminate()
         # Events that are not delivered yet.
@@ -558,6 +560,9 @@ class Scenarios(contextlib.ExitStack):
         daemon.start(ready=True)
         seen.firing("HoldfastJournalDamaged")
         daemon.wait_drained()
+        # As long as the file is there, each start finds it damaged.
+        harness.wait_for(lambda: not pathlib.Path(groups[1].segment).exists(),
+                         f"the damaged segment to go: {groups[1].segment}")
         status = daemon.terminate()
         if status != 0:
             raise AssertionError(f"ended with {status}: {daemon.log_tail()}")

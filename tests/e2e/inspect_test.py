@@ -261,7 +261,7 @@ class InspectTest(harness.DaemonTest):
         self.assertEqual(code, 0, report)
         self.database.stop()
         code, report = self.audit("--timeout=20s")
-        self.assertEqual(code, 69, report)
+        self.assertEqual(code, 75, report)
         self.assertIn("cannot be audited", report)
 
     def test_an_audit_beside_traffic_accuses_nobody(self):

@@ -237,9 +237,6 @@ function breakerWords({state, last_state_change: changed, failures, attempts, co
   );
 }
 
-// Then its last failure is of the past, of no known time, and no news.
-const hasRecovered = ({state, failures}) => state === "CIRCUIT_STATE_CLOSED" && failures === 0;
-
 function showDatabase({database, circuits}) {
   const {endpoint, server_version: version, warnings} = database;
   const pool =
@@ -252,8 +249,11 @@ function showDatabase({database, circuits}) {
     ["pool", pool],
     ...circuits.map((circuit) => ["breaker", breakerWords(circuit)]),
     ...circuits
-      .filter((circuit) => circuit.last_failure && !hasRecovered(circuit))
-      .map((circuit) => ["last failure", circuit.last_failure]),
+      .filter((circuit) => circuit.last_failure)
+      .map(({last_failure: failure, last_failure_time: time}) => [
+        "last failure",
+        `${moment(time)}: ${failure}`,
+      ]),
     ["settings", warnings.length === 0 ? durable : warnings.join(". ")],
   ]);
 }

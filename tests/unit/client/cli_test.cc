@@ -469,6 +469,10 @@ class FakeAdmin final : public v1::AdminService::Service {
                                  v1::DiscardQuarantineResponse* /*response*/) override {
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the database is away");
   }
+  grpc::Status Audit(grpc::ServerContext* /*context*/, const v1::AuditRequest* /*request*/,
+                     v1::AuditResponse* /*response*/) override {
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the database cannot be audited");
+  }
 
   const std::vector<uint64_t>& replayed() const { return replayed_; }
 
@@ -530,6 +534,13 @@ TEST_F(AdminCliTest, ADatabaseThatIsAwayIsNotTakenForAnAbsentDaemon) {
   EXPECT_EQ(run.exit_code, kExitTemporary);
   EXPECT_THAT(run.err, AllOf(HasSubstr("the database is away"), HasSubstr("1 of 1"),
                              Not(HasSubstr("Is holdfastd running"))));
+}
+
+TEST_F(AdminCliTest, AnAuditWithoutADatabaseDoesNotBlameTheDaemon) {
+  const Finished run = Ask({"audit"});
+  EXPECT_EQ(run.exit_code, kExitTemporary);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("the database cannot be audited"),
+                             HasSubstr("holdfast status"), Not(HasSubstr("Is holdfastd running"))));
 }
 
 TEST_F(AdminCliTest, AnOlderDaemonIsCalledThat) {

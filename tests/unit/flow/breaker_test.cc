@@ -13,6 +13,8 @@ namespace holdfast::flow {
 namespace {
 
 using test::StatusIs;
+using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class BreakerTest : public ::testing::Test {
@@ -52,6 +54,8 @@ TEST_F(BreakerTest, ADatabaseThatComesBackClosesItAgain) {
   breaker_.OnSuccess(now_);
   EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
   EXPECT_EQ(breaker_.failures(now_), 0);
+  EXPECT_LT(breaker_.last_failure_at(), now_) << "what opened it is still told, with its time";
+  EXPECT_THAT(breaker_.last_failure(), Not(IsEmpty()));
   Fail(options_.failure_threshold - 1);
   EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
 }
@@ -62,6 +66,7 @@ TEST_F(BreakerTest, ATryThatFailsOpensItAgainForTheWholeTimeout) {
   breaker_.OnFailure(now_, "still refused");
   EXPECT_EQ(breaker_.state(), BreakerState::kOpen);
   EXPECT_EQ(breaker_.last_failure(), "still refused");
+  EXPECT_EQ(breaker_.last_failure_at(), now_);
   EXPECT_EQ(breaker_.Admit(now_), options_.recovery_timeout);
 }
 
