@@ -146,7 +146,8 @@ class Gate {
   bool stop_accepting_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_accepting_ ABSL_GUARDED_BY(mu_) = false;
   absl::Time end_by_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
-  // The peer that Knock is, until it has entered. One: an older one that never did must let nobody in.
+  // The peer that Knock is, until it has entered. One alone: an older one that never did must let
+  // nobody in.
   std::string own_port_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -138,7 +138,7 @@ CircuitStatus Connector::Circuit() const {
   CircuitStatus circuit;
   circuit.name = "database";
   circuit.state = breaker_.state();
-  // The breaker counts on the steady clock, people read the wall's. The infinite past is that of both.
+  // The breaker counts on the steady clock, people read the wall's. Infinity is that of both.
   const absl::Duration ahead = clock_.Now() - now;
   circuit.last_state_change = breaker_.last_state_change() + ahead;
   circuit.failures = breaker_.failures(now);

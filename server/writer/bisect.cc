@@ -16,8 +16,9 @@ class Bisection {
       : transaction_(transaction), call_(call) {}
 
   // Tries the range whole. Where it is rejected, halving finds the first row at fault, and what is
-  // behind that is tried whole again. Where one is found the next may be near: it is sought in steps
-  // that double, so that a range in which every row is at fault takes two statements for each.
+  // behind that is tried whole again. Where one is found the next may be near: it is sought in
+  // steps that double, so that a range in which every row is at fault takes two statements for
+  // each.
   absl::Status Insert(size_t first, size_t count) {
     const size_t end = first + count;
     for (bool is_near = false; first < end; is_near = true) {
@@ -81,9 +82,9 @@ class Bisection {
     return absl::OkStatus();
   }
 
-  // Until one is left, which is at fault, or none: what was wrong may have been mended meanwhile (the
-  // row that a foreign key asks for has come), and so none is condemned for what others were rejected.
-  // Those before are in, and `suspects` comes to stand behind.
+  // Until one is left, which is at fault, or none: what was wrong may have been mended meanwhile
+  // (the row that a foreign key asks for has come), and so none is condemned for what others were
+  // rejected. Those before are in, and `suspects` comes to stand behind.
   absl::Status Halve(Suspects* suspects) {
     while (suspects->count > 1 || (suspects->count == 1 && !suspects->apart)) {
       HOLDFAST_RETURN_IF_ERROR(Narrow(std::max<size_t>(suspects->count / 2, 1), suspects));
